@@ -1,0 +1,109 @@
+// Package config is the only place that reads the environment. It turns
+// settings into one typed Config and reports every fault at once, each with
+// the setting's name and the mend, never with its value.
+package config
+
+import (
+	"log/slog"
+	"net/url"
+	"time"
+
+	"farebox/internal/secret"
+)
+
+// Command is the command that settings are read for: which of them are
+// required, and what their defaults are, depends on it.
+type Command string
+
+// The commands that read settings.
+const (
+	Serve       Command = "serve"
+	Dev         Command = "dev"
+	Sandbox     Command = "sandbox"
+	Hash        Command = "hash"
+	Healthcheck Command = "healthcheck"
+)
+
+// Config is every setting, checked. Fields that a command does not use are zero.
+type Config struct {
+	Vendor  Vendor
+	Redis   Redis
+	Session Session
+	Web     Web
+	Limits  Timing
+	Log     Log
+
+	// Secrets key the hashes of identities and seal the answers kept for
+	// replay: the first writes, all read.
+	Secrets []secret.Text
+
+	Listen        string // public listener, host:port
+	OpsListen     string // operators' listener; "" for none
+	SandboxListen string // the sandbox vendor's listener
+
+	TLSCertFile, TLSKeyFile string // serve TLS where set, both or neither
+
+	TracingAsked bool // OpenTelemetry's own settings ask for traces
+
+	DrainDelay      time.Duration // not ready this long before the listeners close
+	ShutdownTimeout time.Duration // how long requests in flight get after that
+}
+
+// Vendor is how to reach the vendor.
+type Vendor struct {
+	APIKey        secret.Text
+	BaseURL       *url.URL
+	TokenLifetime time.Duration
+	Concurrency   int           // vendor calls under way at once
+	Timeout       time.Duration // of one vendor call
+}
+
+// Redis is how to reach Redis.
+type Redis struct {
+	URL      secret.Text // checked, but whole: it may hold a password
+	Embedded bool        // an embedded Redis instead of URL
+	Prefix   string      // first part of every key
+	CAFile   string
+	CertFile string
+	KeyFile  string
+}
+
+// Session is what makes a session JWT good.
+type Session struct {
+	Issuer         string              // "" where it is not checked
+	Audiences      []string            // nil where they are not checked
+	RequiredClaims map[string][]string // each must be there and equal to one of these
+	SubjectClaim   string
+	SessionIDClaim string
+	Leeway         time.Duration
+	MaxLifetime    time.Duration
+
+	// At most one of these is set; with none, keys come from OIDC discovery
+	// of Issuer.
+	JWKSURL       string
+	PublicKeyFile string
+	HS256Secret   secret.Text
+
+	Cookie string // name of a cookie that may carry the JWT; "" for none
+	Header string // name of a header that may carry it; "" for none
+}
+
+// Web is what concerns browsers.
+type Web struct {
+	AllowedOrigins []Origin
+	Page           bool
+	PublicURL      *url.URL // nil where not set
+	LoginURL       string
+}
+
+// Timing bounds requests and replay.
+type Timing struct {
+	ReplayWindow   time.Duration
+	RequestTimeout time.Duration
+}
+
+// Log is what is logged, and how.
+type Log struct {
+	Level  slog.Level
+	Format string // "json" or "text"; "" for text on a terminal, else json
+}

@@ -1,0 +1,333 @@
+package config_test
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"farebox/internal/config"
+	"farebox/internal/secret"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const goodSecret = "0123456789abcdef0123456789abcdef"
+
+// good is an environment that serve takes.
+func good(more ...string) []string {
+	return append([]string{
+		"ELEVENLABS_API_KEY=sk_test", "REDIS_URL=redis://:pw@127.0.0.1:6379/0", "FAREBOX_SECRET=" + goodSecret,
+		"FAREBOX_SESSION_ISSUER=https://issuer.example", "FAREBOX_SESSION_AUDIENCE=farebox",
+	}, more...)
+}
+
+func faults(t *testing.T, err error) map[string]string {
+	t.Helper()
+	var all config.Faults
+	if !errors.As(err, &all) {
+		t.Fatalf("error = %v, want faults", err)
+	}
+	byName := map[string]string{}
+	for _, f := range all {
+		if _, twice := byName[f.Setting]; twice {
+			t.Errorf("%s is reported twice: %v", f.Setting, err)
+		}
+		byName[f.Setting] = f.Mend
+	}
+	return byName
+}
+
+func file(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestServeTakesDefaultsForWhatIsNotGiven(t *testing.T) {
+	t.Parallel()
+	c, err := config.Load(good(), config.Serve)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]any{
+		"listen": c.Listen, "ops": c.OpsListen, "base": c.Vendor.BaseURL.String(), "prefix": c.Redis.Prefix,
+		"lifetime": c.Vendor.TokenLifetime, "concurrency": c.Vendor.Concurrency, "mint": c.Vendor.Timeout,
+		"request": c.Limits.RequestTimeout, "window": c.Limits.ReplayWindow, "leeway": c.Session.Leeway,
+		"max": c.Session.MaxLifetime, "sub": c.Session.SubjectClaim, "sid": c.Session.SessionIDClaim,
+		"page": c.Web.Page, "drain": c.DrainDelay, "shutdown": c.ShutdownTimeout, "level": c.Log.Level, "cookie": c.Session.Cookie,
+	}
+	want := map[string]any{
+		"listen": ":8080", "ops": ":9090", "base": "https://api.elevenlabs.io", "prefix": "farebox",
+		"lifetime": 15 * time.Minute, "concurrency": 8, "mint": 5 * time.Second,
+		"request": 10 * time.Second, "window": time.Minute, "leeway": 5 * time.Second,
+		"max": 24 * time.Hour, "sub": "sub", "sid": "sid",
+		"page": true, "drain": time.Duration(0), "shutdown": 20 * time.Second, "level": slog.LevelInfo, "cookie": "",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if c.Vendor.APIKey.Reveal() != "sk_test" || c.Secrets[0].Reveal() != goodSecret {
+		t.Error("the secrets were not taken")
+	}
+}
+
+func TestDevNeedsNothingAndStaysOnLoopback(t *testing.T) {
+	t.Parallel()
+	c, err := config.Load(nil, config.Dev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Listen != "127.0.0.1:8080" || c.OpsListen != "127.0.0.1:9090" || c.SandboxListen != "127.0.0.1:8081" || !c.Redis.Embedded {
+		t.Errorf("dev listens at %s, %s, %s; embedded = %v", c.Listen, c.OpsListen, c.SandboxListen, c.Redis.Embedded)
+	}
+	if c, err = config.Load([]string{"PORT=3000"}, config.Dev); err != nil || c.Listen != "127.0.0.1:3000" {
+		t.Errorf("with PORT: %v, %v", c, err)
+	}
+}
+
+func TestEveryFaultIsReportedAtOnceAndNoneWithItsValue(t *testing.T) {
+	t.Parallel()
+	// Each value holds the word that no message may show.
+	const canary = "cAnArY"
+	env := []string{
+		"ELEVENLABS_API_KEY=sk_" + canary + "\x01",
+		"ELEVENLABS_BASE_URL=http://" + canary + ".example",
+		"REDIS_URL=" + canary + "://user:" + canary + "@host",
+		"FAREBOX_REDIS_PREFIX={" + canary + "}",
+		"FAREBOX_REDIS_CA_FILE=/nonexistent/" + canary,
+		"FAREBOX_SECRET=" + canary,
+		"PORT=" + canary,
+		"FAREBOX_LISTEN=" + canary,
+		"FAREBOX_OPS_LISTEN=host:" + canary,
+		"FAREBOX_SESSION_ISSUER= " + canary,
+		"FAREBOX_SESSION_AUDIENCE=,",
+		"FAREBOX_SESSION_REQUIRED_CLAIMS=" + canary,
+		"FAREBOX_SESSION_JWKS_URL=" + canary,
+		"FAREBOX_SESSION_PUBLIC_KEY_FILE=/nonexistent/" + canary,
+		"FAREBOX_SESSION_HS256_SECRET=" + canary,
+		"FAREBOX_SESSION_COOKIE=" + canary + ";",
+		"FAREBOX_SESSION_HEADER=authorization",
+		"FAREBOX_SESSION_LEEWAY=61s",
+		"FAREBOX_SESSION_MAX_LIFETIME=" + canary,
+		"FAREBOX_ALLOWED_ORIGINS=https://" + canary + "/path",
+		"FAREBOX_PAGE=" + canary,
+		"FAREBOX_PUBLIC_URL=" + canary,
+		"FAREBOX_LOGIN_URL=javascript:" + canary,
+		"FAREBOX_REPLAY_WINDOW=-1s",
+		"FAREBOX_TOKEN_LIFETIME=" + canary,
+		"FAREBOX_MINT_CONCURRENCY=0",
+		"FAREBOX_MINT_TIMEOUT=" + canary,
+		"FAREBOX_REQUEST_TIMEOUT=0",
+		"FAREBOX_TLS_CERT_FILE=/nonexistent/" + canary,
+		"FAREBOX_DRAIN_DELAY=" + canary,
+		"FAREBOX_SHUTDOWN_TIMEOUT=" + canary,
+		"FAREBOX_LOG_LEVEL=" + canary,
+		"FAREBOX_LOG_FORMAT=" + canary,
+		"FAREBOX_POOL_MAX=" + canary,
+		"FAREBOX_POLICY_FILE=" + canary,
+		"FAREBOX_ALOWED_ORIGINS=" + canary,
+	}
+	_, err := config.Load(env, config.Serve)
+	if strings.Contains(strings.ToLower(err.Error()), strings.ToLower(canary)) {
+		t.Errorf("a value is shown:\n%v", err)
+	}
+	got := faults(t, err)
+	for _, pair := range env {
+		name, _, _ := strings.Cut(pair, "=")
+		if got[name] == "" {
+			t.Errorf("%s is not reported", name)
+		}
+	}
+	if !strings.HasSuffix(got["FAREBOX_ALOWED_ORIGINS"], "FAREBOX_ALLOWED_ORIGINS") {
+		t.Errorf("the nearest name is not told: %q", got["FAREBOX_ALOWED_ORIGINS"])
+	}
+}
+
+func TestNothingGivenNamesAllThatServeRequires(t *testing.T) {
+	t.Parallel()
+	_, err := config.Load(nil, config.Serve)
+	var names []string
+	for name, mend := range faults(t, err) {
+		names = append(names, name)
+		if !strings.HasPrefix(mend, "is required: ") {
+			t.Errorf("%s: %s", name, mend)
+		}
+	}
+	slices.Sort(names)
+	want := []string{"ELEVENLABS_API_KEY", "FAREBOX_SECRET", "FAREBOX_SESSION_AUDIENCE", "FAREBOX_SESSION_ISSUER", "REDIS_URL"}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestOneFaultInAnOtherwiseGoodEnvironment(t *testing.T) {
+	t.Parallel()
+	secretFile := file(t, " \n"+goodSecret+"\n")
+	tests := map[string]struct {
+		env     []string
+		setting string
+	}{
+		"a secret and its file both given":         {[]string{"FAREBOX_SECRET_FILE=" + secretFile}, "FAREBOX_SECRET"},
+		"a secret file that does not exist":        {[]string{"FAREBOX_SESSION_HS256_SECRET_FILE=/nonexistent"}, "FAREBOX_SESSION_HS256_SECRET_FILE"},
+		"a secret file that is empty":              {[]string{"FAREBOX_SESSION_HS256_SECRET_FILE=" + file(t, "\n")}, "FAREBOX_SESSION_HS256_SECRET_FILE"},
+		"a short secret among long ones":           {[]string{"FAREBOX_SECRET=" + goodSecret + ",short"}, "FAREBOX_SECRET"},
+		"several API keys":                         {[]string{"ELEVENLABS_API_KEY=a,b"}, "ELEVENLABS_API_KEY"},
+		"plain http to a host that is far":         {[]string{"ELEVENLABS_BASE_URL=http://api.example"}, "ELEVENLABS_BASE_URL"},
+		"a vendor address with a query":            {[]string{"ELEVENLABS_BASE_URL=https://api.example?x"}, "ELEVENLABS_BASE_URL"},
+		"a vendor address with a user":             {[]string{"ELEVENLABS_BASE_URL=https://u:p@api.example"}, "ELEVENLABS_BASE_URL"},
+		"no issuer with OIDC":                      {[]string{"FAREBOX_SESSION_ISSUER=none"}, "FAREBOX_SESSION_ISSUER"},
+		"no issuer with a JWKS":                    {[]string{"FAREBOX_SESSION_ISSUER=none", "FAREBOX_SESSION_JWKS_URL=https://issuer.example/jwks"}, "FAREBOX_SESSION_ISSUER"},
+		"an issuer that is no address with OIDC":   {[]string{"FAREBOX_SESSION_ISSUER=issuer"}, "FAREBOX_SESSION_ISSUER"},
+		"no audience and no required claims":       {[]string{"FAREBOX_SESSION_AUDIENCE=none"}, "FAREBOX_SESSION_AUDIENCE"},
+		"two sources of keys":                      {[]string{"FAREBOX_SESSION_JWKS_URL=https://issuer.example/jwks", "FAREBOX_SESSION_HS256_SECRET=" + goodSecret}, "FAREBOX_SESSION_JWKS_URL"},
+		"an origin that is a star":                 {[]string{"FAREBOX_ALLOWED_ORIGINS=*"}, "FAREBOX_ALLOWED_ORIGINS"},
+		"an origin null":                           {[]string{"FAREBOX_ALLOWED_ORIGINS=null"}, "FAREBOX_ALLOWED_ORIGINS"},
+		"a wildcard in the middle":                 {[]string{"FAREBOX_ALLOWED_ORIGINS=https://a.*.example"}, "FAREBOX_ALLOWED_ORIGINS"},
+		"a wildcard over a whole top-level domain": {[]string{"FAREBOX_ALLOWED_ORIGINS=https://*.com"}, "FAREBOX_ALLOWED_ORIGINS"},
+		"half a TLS pair":                          {[]string{"FAREBOX_TLS_CERT_FILE=" + secretFile}, "FAREBOX_TLS_CERT_FILE"},
+		"TLS files for a plain Redis":              {[]string{"FAREBOX_REDIS_CA_FILE=" + secretFile}, "REDIS_URL"},
+		"a window that leaves too little":          {[]string{"FAREBOX_REPLAY_WINDOW=11m"}, "FAREBOX_REPLAY_WINDOW"},
+		"both listeners at one address":            {[]string{"FAREBOX_LISTEN=:9090"}, "FAREBOX_OPS_LISTEN"},
+		"a setting not supported yet, by its file": {[]string{"FAREBOX_POOL_MIN=1"}, "FAREBOX_POOL_MIN"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := config.Load(good(tt.env...), config.Serve)
+			got := faults(t, err)
+			if len(got) != 1 || got[tt.setting] == "" {
+				t.Errorf("faults = %v, want one of %s", got, tt.setting)
+			}
+		})
+	}
+}
+
+func TestGoodVariants(t *testing.T) {
+	t.Parallel()
+	path := file(t, " \n"+goodSecret+"\n")
+	without := func(name string) []string {
+		return slices.DeleteFunc(good(), func(pair string) bool { return strings.HasPrefix(pair, name+"=") })
+	}
+	load := func(env []string) *config.Config {
+		t.Helper()
+		c, err := config.Load(env, config.Serve)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	if c := load(append(without("FAREBOX_SECRET"), "FAREBOX_SECRET_FILE="+path)); c.Secrets[0].Reveal() != goodSecret {
+		t.Error("a secret's file is not trimmed")
+	}
+	if c := load(good("FAREBOX_SECRET=" + goodSecret + "\nx" + goodSecret)); len(c.Secrets) != 2 {
+		t.Errorf("%d secrets of two", len(c.Secrets))
+	}
+	if c := load(good("REDIS_URL=memory:")); !c.Redis.Embedded {
+		t.Error("memory: is no embedded Redis")
+	}
+	if c := load(good("PORT=3000")); c.Listen != ":3000" {
+		t.Errorf("PORT gives %s", c.Listen)
+	}
+	if c := load(good("PORT=3000", "FAREBOX_LISTEN=127.0.0.1:4000")); c.Listen != "127.0.0.1:4000" {
+		t.Errorf("FAREBOX_LISTEN beside PORT gives %s", c.Listen)
+	}
+	if c := load(good("FAREBOX_OPS_LISTEN=off")); c.OpsListen != "" {
+		t.Errorf("off gives %s", c.OpsListen)
+	}
+	c := load(good("FAREBOX_SESSION_AUDIENCE=none", "FAREBOX_SESSION_REQUIRED_CLAIMS=token_use=access, client_id=abc|def"))
+	if diff := cmp.Diff(map[string][]string{"token_use": {"access"}, "client_id": {"abc", "def"}}, c.Session.RequiredClaims); diff != "" || c.Session.Audiences != nil {
+		t.Errorf("claims: %s, audiences %v", diff, c.Session.Audiences)
+	}
+	if c := load(good("FAREBOX_SESSION_ISSUER=none", "FAREBOX_SESSION_HS256_SECRET="+goodSecret)); c.Session.Issuer != "" {
+		t.Errorf("issuer none gives %q", c.Session.Issuer)
+	}
+	if c := load(good("ELEVENLABS_BASE_URL=http://127.0.0.1:8081/", "OTEL_EXPORTER_OTLP_ENDPOINT=http://x")); c.Vendor.BaseURL.String() != "http://127.0.0.1:8081" || !c.TracingAsked {
+		t.Errorf("base = %s", c.Vendor.BaseURL)
+	}
+}
+
+func TestKubernetesServiceVariablesArePassedOver(t *testing.T) {
+	t.Parallel()
+	_, err := config.Load(good(
+		"FAREBOX_SERVICE_HOST=10.0.0.1", "FAREBOX_SERVICE_PORT=8080", "FAREBOX_SERVICE_PORT_HTTP=8080",
+		"FAREBOX_PORT=tcp://10.0.0.1:8080", "FAREBOX_PORT_8080_TCP=tcp://10.0.0.1:8080",
+		"FAREBOX_PORT_8080_TCP_PROTO=tcp", "FAREBOX_PORT_8080_TCP_PORT=8080", "FAREBOX_PORT_8080_TCP_ADDR=10.0.0.1",
+	), config.Serve)
+	if err != nil {
+		t.Error(err)
+	}
+	_, err = config.Load(good("FAREBOX_PORTS=1"), config.Serve)
+	if faults(t, err)["FAREBOX_PORTS"] == "" {
+		t.Error("a name that only looks like one is passed over")
+	}
+}
+
+func TestDevRefusesWhatItWouldForget(t *testing.T) {
+	t.Parallel()
+	_, err := config.Load([]string{"FAREBOX_SESSION_JWKS_URL=https://issuer.example", "ELEVENLABS_BASE_URL=https://api.elevenlabs.io"}, config.Dev)
+	got := faults(t, err)
+	if len(got) != 2 || got["FAREBOX_SESSION_JWKS_URL"] == "" || got["ELEVENLABS_BASE_URL"] == "" {
+		t.Errorf("faults = %v", got)
+	}
+}
+
+func TestOrigins(t *testing.T) {
+	t.Parallel()
+	c, err := config.Load(good("FAREBOX_ALLOWED_ORIGINS=https://App.example.com, capacitor://localhost,https://*.preview.example.com,http://localhost:5173"), config.Serve)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct{ allowed, exact bool }{
+		"https://app.example.com":               {true, true},
+		"capacitor://localhost":                 {true, true},
+		"http://localhost:5173":                 {true, true},
+		"https://pr-7.preview.example.com":      {true, false},
+		"https://preview.example.com":           {},
+		"https://a.b.preview.example.com":       {},
+		"https://evil.com#.preview.example.com": {},
+		"https://-/.preview.example.com":        {},
+		"http://pr-7.preview.example.com":       {},
+		"https://pr.preview.example.com:444":    {},
+		"http://app.example.com":                {},
+		"https://app.example.com:8443":          {},
+		"https://app.example.com.evil.com":      {},
+		"null":                                  {},
+		"":                                      {},
+	}
+	for origin, want := range tests {
+		var allowed, exact bool
+		for _, o := range c.Web.AllowedOrigins {
+			if o.Matches(origin) {
+				allowed, exact = true, exact || !o.Wildcard()
+			}
+		}
+		if allowed != want.allowed || exact != want.exact {
+			t.Errorf("%q: allowed = %v, exact = %v, want %+v", origin, allowed, exact, want)
+		}
+	}
+}
+
+func TestAConfigPrintsNoSecret(t *testing.T) {
+	t.Parallel()
+	c, err := config.Load(good("FAREBOX_SESSION_HS256_SECRET="+goodSecret+"x"), config.Serve)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	slog.New(slog.NewJSONHandler(&out, nil)).Info("config", "c", c)
+	for _, text := range []string{out.String(), secret.New("x").String()} {
+		for _, value := range []string{"sk_test", goodSecret, ":pw@"} {
+			if strings.Contains(text, value) {
+				t.Errorf("%q is printed: %s", value, text)
+			}
+		}
+	}
+}

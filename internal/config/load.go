@@ -1,0 +1,208 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// maxSecretFile bounds a …_FILE; none of them holds more than a few keys.
+const maxSecretFile = 64 << 10
+
+// Load reads the settings of command from environ, as of os.Environ, and the
+// files that they name. An error is of type Faults and holds every fault.
+func Load(environ []string, command Command) (*Config, error) {
+	l := &loader{command: command, values: map[string]string{}}
+	for _, pair := range environ {
+		if name, value, ok := strings.Cut(pair, "="); ok && value != "" {
+			l.values[name] = value
+		}
+	}
+	l.refuseUnknown()
+	l.portBecomesListen()
+
+	c := &Config{TracingAsked: l.tracingAsked()}
+	for _, s := range settings {
+		if !slices.Contains(s.commands, command) {
+			continue
+		}
+		value, given := l.value(s)
+		if !given {
+			value = s.defaultFor(command)
+		}
+		if value == "" {
+			if slices.Contains(s.requiredBy, command) && !l.faulty(s.Name) {
+				l.fault(s.Name, "is required: "+s.ask)
+			}
+			continue
+		}
+		if err := s.read(c, value); err != nil {
+			l.fault(s.Name, err.Error())
+		}
+	}
+	l.checkTogether(c)
+	if len(l.faults) > 0 {
+		return nil, l.faults
+	}
+	return c, nil
+}
+
+// portBecomesListen lets PORT, which platforms set, stand for the port of
+// FAREBOX_LISTEN where that is not given.
+func (l *loader) portBecomesListen() {
+	port := l.values["PORT"]
+	if _, err := parsePort(port); err != nil || l.values["FAREBOX_LISTEN"] != "" {
+		return
+	}
+	host := ""
+	if l.command == Dev {
+		host = "127.0.0.1"
+	}
+	l.values["FAREBOX_LISTEN"] = net.JoinHostPort(host, port)
+}
+
+func (l *loader) tracingAsked() bool {
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_TRACES_EXPORTER"} {
+		if l.values[name] != "" && l.values[name] != "none" {
+			return true
+		}
+	}
+	return false
+}
+
+type loader struct {
+	command Command
+	values  map[string]string
+	faults  Faults
+}
+
+func (l *loader) fault(setting, mend string) {
+	l.faults = append(l.faults, Fault{Setting: setting, Mend: mend})
+}
+
+func (l *loader) faulty(setting string) bool {
+	return slices.ContainsFunc(l.faults, func(f Fault) bool {
+		return f.Setting == setting || f.Setting == setting+"_FILE"
+	})
+}
+
+func (l *loader) given(name string) bool {
+	return l.values[name] != "" || l.values[name+"_FILE"] != ""
+}
+
+// value is what was given for s, directly or by its file.
+func (l *loader) value(s setting) (string, bool) {
+	direct := l.values[s.Name]
+	if !s.Secret {
+		return direct, direct != ""
+	}
+	path := l.values[s.Name+"_FILE"]
+	switch {
+	case path == "":
+		return direct, direct != ""
+	case direct != "":
+		l.fault(s.Name, "is given twice; set either it or "+s.Name+"_FILE")
+		return "", false
+	}
+	text, err := readSecretFile(path)
+	if err != nil {
+		l.fault(s.Name+"_FILE", err.Error())
+		return "", false
+	}
+	return text, true
+}
+
+func readSecretFile(path string) (string, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("names a file that cannot be read (%s)", plainFileError(err))
+	case !info.Mode().IsRegular():
+		return "", fmt.Errorf("names something that is no file")
+	case info.Size() > maxSecretFile:
+		return "", fmt.Errorf("names a file of more than %d bytes", maxSecretFile)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("names a file that cannot be read (%s)", plainFileError(err))
+	}
+	text := strings.TrimSpace(string(data))
+	switch {
+	case text == "":
+		return "", fmt.Errorf("names a file that is empty")
+	case !utf8.ValidString(text):
+		return "", fmt.Errorf("names a file that is no text")
+	}
+	return text, nil
+}
+
+// plainFileError is the reason without the path, which is the setting's value.
+func plainFileError(err error) string {
+	switch {
+	case os.IsNotExist(err):
+		return "it does not exist"
+	case os.IsPermission(err):
+		return "permission denied"
+	default:
+		return "reading it failed"
+	}
+}
+
+// checkTogether reports faults that lie between settings.
+func (l *loader) checkTogether(c *Config) {
+	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
+		l.fault("FAREBOX_TLS_CERT_FILE", "goes with FAREBOX_TLS_KEY_FILE; set both or neither")
+	}
+	if (c.Redis.CertFile == "") != (c.Redis.KeyFile == "") {
+		l.fault("FAREBOX_REDIS_CERT_FILE", "goes with FAREBOX_REDIS_KEY_FILE; set both or neither")
+	}
+	tlsToRedis := strings.HasPrefix(c.Redis.URL.Reveal(), "rediss:")
+	if (c.Redis.CAFile != "" || c.Redis.CertFile != "") && !tlsToRedis && !l.faulty("REDIS_URL") {
+		l.fault("REDIS_URL", "TLS files are set for Redis, so the address must begin with rediss://")
+	}
+	if l.command != Serve && l.command != Dev {
+		return
+	}
+	const atLeast = 5 * time.Minute
+	if c.Vendor.TokenLifetime-c.Limits.ReplayWindow < atLeast &&
+		!l.faulty("FAREBOX_TOKEN_LIFETIME") && !l.faulty("FAREBOX_REPLAY_WINDOW") {
+		l.fault("FAREBOX_REPLAY_WINDOW", "leaves a token less than 5 minutes of its FAREBOX_TOKEN_LIFETIME; shorten the window")
+	}
+	if c.Listen != "" && c.Listen == c.OpsListen && !strings.HasSuffix(c.Listen, ":0") {
+		l.fault("FAREBOX_OPS_LISTEN", "is the same as FAREBOX_LISTEN; the operators' endpoints need a port of their own, or off")
+	}
+	l.checkSession(c)
+}
+
+func (l *loader) checkSession(c *Config) {
+	var sources []string
+	for _, name := range []string{"FAREBOX_SESSION_JWKS_URL", "FAREBOX_SESSION_PUBLIC_KEY_FILE", "FAREBOX_SESSION_HS256_SECRET"} {
+		if l.given(name) {
+			sources = append(sources, name)
+		}
+	}
+	if len(sources) > 1 && !l.faulty(sources[0]) {
+		l.fault(sources[0], "is given beside "+strings.Join(sources[1:], " and ")+"; sessions have one source of keys")
+	}
+	if l.command == Dev {
+		return
+	}
+	pinned := l.given("FAREBOX_SESSION_PUBLIC_KEY_FILE") || l.given("FAREBOX_SESSION_HS256_SECRET")
+	switch {
+	case l.faulty("FAREBOX_SESSION_ISSUER"):
+	case c.Session.Issuer == "" && !pinned:
+		l.fault("FAREBOX_SESSION_ISSUER", "none is allowed only with FAREBOX_SESSION_PUBLIC_KEY_FILE or FAREBOX_SESSION_HS256_SECRET")
+	case len(sources) == 0:
+		if err := checkHTTPURL(c.Session.Issuer); err != nil {
+			l.fault("FAREBOX_SESSION_ISSUER", "its keys are found by OIDC discovery, so it must be an address: "+err.Error()+"; or set another source of keys")
+		}
+	}
+	if len(c.Session.Audiences) == 0 && len(c.Session.RequiredClaims) == 0 &&
+		!l.faulty("FAREBOX_SESSION_AUDIENCE") && !l.faulty("FAREBOX_SESSION_REQUIRED_CLAIMS") {
+		l.fault("FAREBOX_SESSION_AUDIENCE", "none needs FAREBOX_SESSION_REQUIRED_CLAIMS, or any token of the issuer would do")
+	}
+}

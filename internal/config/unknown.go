@@ -1,0 +1,58 @@
+package config
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// kubernetesService matches what Kubernetes puts into every container for a
+// Service called "farebox".
+var kubernetesService = regexp.MustCompile(
+	`^FAREBOX_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+
+// refuseUnknown reports FAREBOX_… names that mean nothing, since a misspelt
+// limit would otherwise silently be no limit.
+func (l *loader) refuseUnknown() {
+	var names []string
+	for name := range l.values {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	known := Names()
+	for _, name := range names {
+		switch {
+		case slices.Contains(unbuilt, strings.TrimSuffix(name, "_FILE")), slices.Contains(unbuilt, name):
+			l.fault(name, "is not supported by this version; unset it")
+		case l.command == Dev && slices.Contains(known, name) && !usedBy(strings.TrimSuffix(name, "_FILE"), Dev) && !usedBy(name, Dev):
+			l.fault(name, "is not for dev, whose vendor is the sandbox and whose sessions are its own; unset it")
+		case !strings.HasPrefix(name, "FAREBOX_"), slices.Contains(known, name), kubernetesService.MatchString(name):
+		default:
+			l.fault(name, "is no setting; the nearest is "+nearest(name, known))
+		}
+	}
+}
+
+func nearest(name string, known []string) string {
+	return slices.MinFunc(known, func(a, b string) int { return distance(name, a) - distance(name, b) })
+}
+
+// distance is Levenshtein's.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		previous := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			previous, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, previous+cost)
+		}
+	}
+	return row[len(b)]
+}

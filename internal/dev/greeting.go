@@ -1,0 +1,48 @@
+package dev
+
+import (
+	"fmt"
+	"io"
+	"net"
+)
+
+// Greeting is what dev started.
+type Greeting struct {
+	Page          bool     // the page is on
+	Public        string   // host:port of the public listener
+	Ops           string   // of the operators', "" where off
+	Sandbox       string   // of the sandbox vendor
+	EmbeddedRedis bool     // else a real one
+	Hosts         []string // further addresses of this machine that are answered
+}
+
+// Greet prints what was started, the address to open and a first call.
+func Greet(w io.Writer, g Greeting) {
+	_, port, _ := net.SplitHostPort(g.Public)
+	address := "http://localhost:" + port
+	redis := "real, from REDIS_URL"
+	if g.EmbeddedRedis {
+		redis = "embedded, gone when this ends"
+	}
+	open := address
+	if !g.Page {
+		open = "the page is off"
+	}
+	fmt.Fprintf(w, "farebox dev: all in this process, nothing real\n\n")
+	fmt.Fprintf(w, "  open       %s\n", open)
+	for _, host := range g.Hosts {
+		fmt.Fprintf(w, "             http://%s\n", net.JoinHostPort(host, port))
+	}
+	fmt.Fprintf(w, "  vendor     the sandbox, http://%s (control: /_sandbox/)\n", g.Sandbox)
+	fmt.Fprintf(w, "  redis      %s\n", redis)
+	fmt.Fprintf(w, "  sign-in    POST /dev/session signs anyone in\n")
+	if g.Ops != "" {
+		fmt.Fprintf(w, "  operators  http://%s/readyz\n", g.Ops)
+	}
+	fmt.Fprintf(w, "\nA token, by hand:\n\n  %s\n\n", curl(address))
+}
+
+func curl(address string) string {
+	session := fmt.Sprintf(`$(curl -s %s/dev/session -d sub=ada | sed 's/.*"session":"\([^"]*\)".*/\1/')`, address)
+	return fmt.Sprintf(`curl -X POST %s/v1/single-use-token/realtime_scribe -H "Authorization: Bearer %s"`, address, session)
+}

@@ -1,0 +1,104 @@
+// Package redisconn opens the connection to Redis, embedded or real.
+package redisconn
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"farebox/internal/secret"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// Config is how to reach Redis.
+type Config struct {
+	URL      secret.Text
+	Embedded bool // an embedded Redis instead of URL
+	CAFile   string
+	CertFile string
+	KeyFile  string
+	Log      *slog.Logger
+}
+
+// Open returns a client and what closes it. It does not wait for the server:
+// a Redis that is down at the start is no error. Errors never show the URL.
+func Open(cfg Config) (client *redis.Client, closeAll func(), err error) {
+	redis.SetLogger(libraryLog{cfg.Log})
+	options, closeServer := embedded()
+	if !cfg.Embedded {
+		if options, err = redis.ParseURL(cfg.URL.Reveal()); err != nil {
+			return nil, nil, errors.New("REDIS_URL is no address of a Redis server")
+		}
+		if options.TLSConfig != nil {
+			if err := addTLSFiles(options.TLSConfig, cfg); err != nil {
+				return nil, nil, err
+			}
+		}
+		closeServer = func() {}
+	}
+	// A repeated write could hand one claim to two callers, or charge twice.
+	options.MaxRetries = -1
+	// Each call has a deadline of its own, far below these.
+	options.ContextTimeoutEnabled = true
+	options.DialTimeout = 2 * time.Second
+	options.DialerRetries = 1
+	options.PoolSize = 64
+	options.MinIdleConns = 1
+	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	client = redis.NewClient(options)
+	return client, func() {
+		_ = client.Close()
+		closeServer()
+	}, nil
+}
+
+func embedded() (*redis.Options, func()) {
+	server := miniredis.NewMiniRedis()
+	server.ClockTTL(true)
+	return &redis.Options{
+		// No socket: nothing else on this machine can reach it.
+		Dialer: func(context.Context, string, string) (net.Conn, error) { return server.Dial() },
+	}, server.Close
+}
+
+func addTLSFiles(config *tls.Config, cfg Config) error {
+	config.MinVersion = tls.VersionTLS12
+	if cfg.CAFile != "" {
+		pem, err := os.ReadFile(cfg.CAFile)
+		if err != nil {
+			return errors.New("FAREBOX_REDIS_CA_FILE cannot be read")
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return errors.New("FAREBOX_REDIS_CA_FILE holds no certificate")
+		}
+	}
+	if cfg.CertFile != "" {
+		certificate, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
+		if err != nil {
+			return errors.New("FAREBOX_REDIS_CERT_FILE and FAREBOX_REDIS_KEY_FILE are no certificate with its key")
+		}
+		config.Certificates = []tls.Certificate{certificate}
+	}
+	return nil
+}
+
+// libraryLog keeps go-redis' own lines in our log. They repeat what callers
+// are told anyway, so they are for debugging.
+type libraryLog struct{ log *slog.Logger }
+
+func (l libraryLog) Printf(ctx context.Context, format string, v ...any) {
+	if l.log != nil && l.log.Enabled(ctx, slog.LevelDebug) {
+		l.log.DebugContext(ctx, "redis client", "line", fmt.Sprintf(format, v...))
+	}
+}
