@@ -27,15 +27,16 @@ type Config struct {
 	CAFile   string
 	CertFile string
 	KeyFile  string
-	Log      *slog.Logger
 }
 
 // Open returns a client and what closes it. It does not wait for the server:
 // a Redis that is down at the start is no error. Errors never show the URL.
 func Open(cfg Config) (client *redis.Client, closeAll func(), err error) {
-	redis.SetLogger(libraryLog{cfg.Log})
-	options, closeServer := embedded()
-	if !cfg.Embedded {
+	var options *redis.Options
+	closeServer := func() {}
+	if cfg.Embedded {
+		options, closeServer = embedded()
+	} else {
 		if options, err = redis.ParseURL(cfg.URL.Reveal()); err != nil {
 			return nil, nil, errors.New("REDIS_URL is no address of a Redis server")
 		}
@@ -44,7 +45,6 @@ func Open(cfg Config) (client *redis.Client, closeAll func(), err error) {
 				return nil, nil, err
 			}
 		}
-		closeServer = func() {}
 	}
 	// A repeated write could hand one claim to two callers, or charge twice.
 	options.MaxRetries = -1
@@ -93,12 +93,16 @@ func addTLSFiles(config *tls.Config, cfg Config) error {
 	return nil
 }
 
+// LogTo has the library's own lines written to log from now on, for all
+// connections. It is to be called once, before any is opened.
+func LogTo(log *slog.Logger) { redis.SetLogger(libraryLog{log}) }
+
 // libraryLog keeps go-redis' own lines in our log. They repeat what callers
 // are told anyway, so they are for debugging.
 type libraryLog struct{ log *slog.Logger }
 
 func (l libraryLog) Printf(ctx context.Context, format string, v ...any) {
-	if l.log != nil && l.log.Enabled(ctx, slog.LevelDebug) {
+	if l.log.Enabled(ctx, slog.LevelDebug) {
 		l.log.DebugContext(ctx, "redis client", "line", fmt.Sprintf(format, v...))
 	}
 }

@@ -1,0 +1,32 @@
+# What a contributor runs, and CI runs the same.
+
+GO ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
+
+.PHONY: build dev deps fmt lint test image
+
+build: ## the static binary, ./farebox
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o farebox .
+
+dev: ## everything in one process, no account needed
+	$(GO) run . dev
+
+deps: ## what the tests need beside Go
+	@scripts/deps.sh
+
+fmt:
+	gofmt -w $$(git ls-files '*.go')
+
+lint:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; fi
+	$(GO) mod verify
+	$(GO) vet -tags real ./...
+	$(GO) tool staticcheck -tags real ./...
+
+test: deps lint ## everything, with a real Redis and a real browser
+	$(GO) test ./... -count=1
+	$(GO) test -tags real -race -shuffle=on -count=1 -timeout 15m ./...
+
+image: ## the container image
+	docker build --build-arg VERSION=$(VERSION) -t farebox .

@@ -1,0 +1,119 @@
+// Package handlers is the HTTP edge: it translates between requests and the
+// packages that decide, and maps every error to an answer in one place.
+package handlers
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"farebox/internal/dispenser"
+	"farebox/internal/health"
+	"farebox/internal/identity"
+	"farebox/internal/policy"
+	"farebox/internal/telemetry"
+	"farebox/session"
+	"farebox/web"
+
+	"github.com/labstack/echo/v4"
+)
+
+// Verifier makes a verified principal of a session JWT.
+type Verifier interface {
+	Verify(ctx context.Context, raw string) (*session.Principal, error)
+}
+
+// Dispenser hands out tokens.
+type Dispenser interface {
+	Dispense(ctx context.Context, req dispenser.Request) (dispenser.Grant, error)
+}
+
+// Auditor records what was handed out and refused.
+type Auditor interface {
+	Record(ctx context.Context, e telemetry.Entry)
+}
+
+// Origin is an allowed origin.
+type Origin interface {
+	// Matches reports whether an Origin header's value is allowed by it.
+	Matches(origin string) bool
+	// Wildcard origins hold for bearer callers only.
+	Wildcard() bool
+}
+
+// Route is a further handler under the public listener's middleware. Pattern
+// is Echo's: "/path" or "/path/*".
+type Route struct {
+	Pattern string
+	Handler http.Handler
+}
+
+// Config is what the public endpoints need. Fields are required unless said
+// otherwise.
+type Config struct {
+	Verifier  Verifier
+	Policy    *policy.Policy
+	Dispenser Dispenser
+	Hasher    *identity.Hasher
+	Audit     Auditor
+	Board     *health.Board
+	Page      *web.Page // nil: no page
+
+	Cookie     string   // cookie that may carry the session; "" for none
+	Header     string   // header of a login proxy that may carry it; "" for none
+	Origins    []Origin // for CORS and cookie callers
+	PublicHost string   // host[:port] that browsers use, where it is not the Host header
+
+	// Addresses says where a token is redeemed, for the caller of r.
+	Addresses      func(r *http.Request) (base, webSocketBase string)
+	RequestTimeout time.Duration
+
+	Guard  func(*http.Request) string // why a request is refused, or ""; nil for none
+	Routes []Route                    // further ones
+
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+type server struct {
+	Config
+	origins origins
+}
+
+// New returns the handler of the public listener.
+func New(cfg Config) (http.Handler, error) {
+	if cfg.Verifier == nil || cfg.Policy == nil || cfg.Dispenser == nil || cfg.Hasher == nil || cfg.Audit == nil ||
+		cfg.Board == nil || cfg.Addresses == nil || cfg.RequestTimeout <= 0 || cfg.Now == nil || cfg.Log == nil {
+		return nil, errors.New("handlers: a required field is missing")
+	}
+	s := &server{Config: cfg, origins: origins{list: cfg.Origins, publicHost: cfg.PublicHost}}
+	e := newEcho()
+	e.HTTPErrorHandler = s.answerError
+	e.Use(s.observe, s.recoverPanic, secureHeaders, s.guard, s.boundHeaders, s.cors)
+
+	e.POST("/v1/single-use-token/:token_type", s.token)
+	e.GET("/health/live", s.live)
+	e.HEAD("/health/live", s.live)
+	e.GET("/health/ready", s.ready)
+	e.HEAD("/health/ready", s.ready)
+	if cfg.Page != nil {
+		e.GET("/", s.page)
+		e.HEAD("/", s.page)
+		e.GET("/assets/*", echo.WrapHandler(cfg.Page.Assets()))
+		e.HEAD("/assets/*", echo.WrapHandler(cfg.Page.Assets()))
+	}
+	for _, route := range cfg.Routes {
+		e.Any(route.Pattern, echo.WrapHandler(route.Handler))
+	}
+	return e, nil
+}
+
+// newEcho is an Echo that believes no forwarding header and prints nothing.
+func newEcho() *echo.Echo {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.IPExtractor = echo.ExtractIPDirect()
+	return e
+}

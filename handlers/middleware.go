@@ -1,0 +1,126 @@
+package handlers
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+)
+
+const (
+	// maxHeader bounds a request's header; what the server itself reads is
+	// bounded far above, so that this answer is ours.
+	maxHeader = 32 << 10
+	// maxBody bounds the body of a request that needs none.
+	maxBody = 16 << 10
+
+	requestIDKey = "farebox.request_id"
+)
+
+// observe gives the request its id, and logs it when it is answered: the
+// route, never the path or the query as sent.
+func (s *server) observe(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		start := s.Now()
+		id := c.Request().Header.Get(echo.HeaderXRequestID)
+		if !goodRequestID(id) {
+			id = newRequestID()
+		}
+		c.Set(requestIDKey, id)
+		c.Response().Header().Set(echo.HeaderXRequestID, id)
+		if err := next(c); err != nil {
+			c.Error(err)
+		}
+		s.Log.InfoContext(c.Request().Context(), "request",
+			"request_id", id, "method", knownMethod(c.Request().Method), "route", c.Path(),
+			"status", c.Response().Status, "duration_ms", float64(s.Now().Sub(start).Microseconds())/1000,
+			"client", c.RealIP())
+		return nil
+	}
+}
+
+// knownMethod keeps what a stranger invents out of the log.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	default:
+		return "other"
+	}
+}
+
+// recoverPanic makes a panic a 500 that ends one request alone.
+func (s *server) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			switch r := recover(); {
+			case r == nil:
+			case r == http.ErrAbortHandler: //nolint:errorlint // the server's own sentinel, compared as it does
+				panic(r)
+			default:
+				// Its value may hold anything, so only its type is told.
+				s.Log.Error("panic", "request_id", requestID(c), "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
+				err = failWith(CodeInternalError, errors.New("a handler panicked"))
+			}
+		}()
+		return next(c)
+	}
+}
+
+func secureHeaders(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		if c.IsTLS() {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		return next(c)
+	}
+}
+
+// guard refuses what must not reach this server at all.
+func (s *server) guard(next echo.HandlerFunc) echo.HandlerFunc {
+	if s.Guard == nil {
+		return next
+	}
+	return func(c echo.Context) error {
+		if reason := s.Guard(c.Request()); reason != "" {
+			return &problem{code: CodeOriginNotAllowed, detail: reason}
+		}
+		return next(c)
+	}
+}
+
+func (s *server) boundHeaders(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		size := len(r.Method) + len(r.RequestURI) + len(r.Host)
+		for name, values := range r.Header {
+			for _, value := range values {
+				size += len(name) + len(value) + len(": \r\n")
+			}
+		}
+		if size > maxHeader {
+			return &problem{code: CodeRequestTooLarge, status: http.StatusRequestHeaderFieldsTooLarge}
+		}
+		return next(c)
+	}
+}
+
+func requestID(c echo.Context) string {
+	id, _ := c.Get(requestIDKey).(string)
+	return id
+}
+
+// goodRequestID accepts a caller's id where it is short and harmless in a log.
+func goodRequestID(id string) bool {
+	const most = 128
+	return id != "" && len(id) <= most && strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == ""
+}
+
+func newRequestID() string { return rand.Text() }

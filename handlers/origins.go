@@ -1,0 +1,99 @@
+package handlers
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+)
+
+// origins are those that browsers may call from.
+type origins struct {
+	list       []Origin
+	publicHost string
+}
+
+// listed reports whether origin is allowed, and whether it is so by name.
+func (o origins) listed(origin string) (allowed, exact bool) {
+	for _, candidate := range o.list {
+		if candidate.Matches(origin) {
+			allowed = true
+			exact = exact || !candidate.Wildcard()
+		}
+	}
+	return allowed, exact
+}
+
+// same reports whether origin is this server's own, by host: behind a proxy
+// that ends TLS the scheme is not known.
+func (o origins) same(origin string, r *http.Request) bool {
+	u, err := url.Parse(origin)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return false
+	}
+	return strings.EqualFold(u.Host, r.Host) || (o.publicHost != "" && strings.EqualFold(u.Host, o.publicHost))
+}
+
+// fromOurPages reports whether a browser says that a page of this origin, or of
+// a listed one, sent r. Without that word a credential that the browser adds
+// by itself counts for nothing.
+func (o origins) fromOurPages(r *http.Request) bool {
+	if site := r.Header.Values("Sec-Fetch-Site"); len(site) == 1 && site[0] == "same-origin" {
+		return true
+	}
+	origin := r.Header.Values("Origin")
+	if len(origin) != 1 {
+		return false
+	}
+	_, exact := o.listed(origin[0])
+	return exact || o.same(origin[0], r)
+}
+
+const (
+	corsRequestHeaders = "Authorization, Content-Type, Idempotency-Key, X-Request-Id, traceparent, tracestate, baggage, sentry-trace"
+	corsExposedHeaders = "Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, Idempotent-Replayed, WWW-Authenticate"
+)
+
+// cors lets pages of listed origins call and read, errors too. Preflights are
+// answered here, without a session.
+func (s *server) cors(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r, h := c.Request(), c.Response().Header()
+		h.Add("Vary", "Origin")
+		origin := r.Header.Get("Origin")
+		preflight := r.Method == http.MethodOptions && origin != "" && r.Header.Get("Access-Control-Request-Method") != ""
+		allowed, exact := s.origins.listed(origin)
+		switch {
+		case origin == "":
+		case allowed:
+			h.Set("Access-Control-Allow-Origin", origin)
+			h.Set("Access-Control-Expose-Headers", corsExposedHeaders)
+			if exact {
+				h.Set("Access-Control-Allow-Credentials", "true")
+			}
+		case preflight:
+			return failWith(CodeOriginNotAllowed, refusedOrigin(origin))
+		case !s.origins.same(origin, r):
+			s.Log.WarnContext(r.Context(), "origin not allowed", "request_id", requestID(c), "error", refusedOrigin(origin).Error())
+		}
+		if !preflight {
+			return next(c)
+		}
+		h.Set("Access-Control-Allow-Methods", "GET, POST")
+		h.Set("Access-Control-Allow-Headers", corsRequestHeaders)
+		h.Set("Access-Control-Max-Age", "7200")
+		return c.NoContent(http.StatusNoContent)
+	}
+}
+
+// refusedOrigin names the origin and the setting, for the log.
+func refusedOrigin(origin string) error {
+	const most = 256
+	if origin == "" {
+		return errors.New("the request carries neither Sec-Fetch-Site: same-origin nor an Origin; a cookie or proxy header alone is not enough")
+	}
+	return fmt.Errorf("origin %.*q is not in FAREBOX_ALLOWED_ORIGINS", most, origin)
+}

@@ -1,0 +1,102 @@
+package handlers
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+
+	"farebox/internal/dispenser"
+	"farebox/internal/telemetry"
+	"farebox/session"
+	vendorclient "farebox/vendor_client"
+
+	"github.com/labstack/echo/v4"
+)
+
+// tokenBody is the answer's JSON.
+type tokenBody struct {
+	Token            string                 `json:"token"`
+	TokenType        vendorclient.TokenType `json:"token_type"`
+	ExpiresAt        string                 `json:"expires_at"` // RFC 3339, UTC, whole seconds
+	ExpiresIn        int64                  `json:"expires_in"` // whole seconds, rounded down
+	BaseURL          string                 `json:"base_url"`
+	WebSocketBaseURL string                 `json:"websocket_base_url"`
+	TokenParameter   string                 `json:"token_parameter"`
+}
+
+// token is POST /v1/single-use-token/{token_type}.
+func (s *server) token(c echo.Context) error {
+	entry := telemetry.Entry{
+		Event: telemetry.EventRefused, RequestID: requestID(c), Client: c.RealIP(),
+	}
+	grant, err := s.dispense(c, &entry)
+	if err != nil {
+		entry.Outcome = string(toProblem(err).code)
+		s.Audit.Record(c.Request().Context(), entry)
+		return err
+	}
+	entry.Event, entry.Outcome, entry.Source, entry.Token = telemetry.EventDispensed, "ok", string(grant.Source), grant.Token
+	s.Audit.Record(c.Request().Context(), entry)
+
+	h := c.Response().Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Pragma", "no-cache")
+	setRateLimit(h, grant.Limits)
+	if grant.Source == dispenser.SourceReplay {
+		h.Set("Idempotent-Replayed", "true")
+	}
+	base, webSocketBase := s.Addresses(c.Request())
+	return c.JSON(http.StatusOK, tokenBody{
+		Token:            grant.Token.Reveal(),
+		TokenType:        grant.Type,
+		ExpiresAt:        grant.ExpiresAt.UTC().Truncate(time.Second).Format(time.RFC3339),
+		ExpiresIn:        int64(grant.ExpiresAt.Sub(s.Now()) / time.Second),
+		BaseURL:          base,
+		WebSocketBaseURL: webSocketBase,
+		TokenParameter:   grant.Type.Parameter(),
+	})
+}
+
+// dispense is the one way of a request: shape, session, policy, dispenser. It
+// notes in entry what becomes known on the way.
+func (s *server) dispense(c echo.Context, entry *telemetry.Entry) (dispenser.Grant, error) {
+	r := c.Request()
+	tokenType, ok := vendorclient.ParseTokenType(c.Param("token_type"))
+	if !ok {
+		return dispenser.Grant{}, fail(CodeUnknownTokenType)
+	}
+	entry.Type = string(tokenType)
+	key, err := idempotencyKey(r)
+	if err != nil {
+		return dispenser.Grant{}, err
+	}
+	// The vendor's endpoint takes no body; what a client sends all the same is
+	// read, so that the connection can be used again.
+	if _, err := io.Copy(io.Discard, http.MaxBytesReader(c.Response(), r.Body, maxBody)); err != nil {
+		return dispenser.Grant{}, err
+	}
+	principal, err := s.principal(c)
+	if err != nil {
+		return dispenser.Grant{}, err
+	}
+	entry.SubjectHash = s.Hasher.Subject(principal.Issuer, principal.Subject)
+	entry.SessionHash = s.Hasher.Session(principal.Issuer, principal.SessionID)
+	limits, allowed := s.Policy.Token(string(tokenType))
+	if !allowed {
+		return dispenser.Grant{}, &problem{code: CodeTokenTypeNotAllowed, challenge: `Bearer error="insufficient_scope"`}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), s.RequestTimeout)
+	defer cancel()
+	return s.Dispenser.Dispense(ctx, dispenser.Request{
+		Issuer: principal.Issuer, Subject: principal.Subject,
+		Type: tokenType, Limits: limits,
+		IdempotencyKey: key, Fingerprint: fingerprint(r),
+	})
+}
+
+func fingerprint(r *http.Request) string {
+	return r.Method + " " + r.URL.EscapedPath() + "?" + r.URL.RawQuery
+}
+
+var _ Verifier = (*session.Verifier)(nil)

@@ -1,0 +1,548 @@
+package dispenser_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"farebox/internal/dispenser"
+	"farebox/internal/health"
+	"farebox/internal/identity"
+	"farebox/internal/limit"
+	"farebox/internal/redisconn"
+	"farebox/internal/secret"
+	vendorclient "farebox/vendor_client"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+)
+
+// house is what several dispensers of one test share.
+type house struct {
+	t      *testing.T
+	redis  *redis.Client
+	vendor *fakeVendor
+	board  *health.Board
+}
+
+const (
+	oldSecret   = "an old secret of more than 32 bytes, for tests"
+	youngSecret = "a young secret of more than 32 bytes, for tests"
+)
+
+// open returns a further dispenser, as another replica has one.
+func (h *house) open(amend ...func(*dispenser.Config)) *dispenser.Dispenser {
+	h.t.Helper()
+	url := "redis://" + h.redis.Options().Addr
+	if h.redis.Options().Network == "unix" {
+		url = "unix://" + h.redis.Options().Addr
+	}
+	client, closeClient, err := redisconn.Open(redisconn.Config{URL: secret.New(url)})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(closeClient)
+	cfg := dispenser.Config{
+		Vendor: h.vendor, VendorHost: "vendor.example", Redis: client, Prefix: "test",
+		Secrets:       []secret.Text{secret.New(oldSecret)},
+		TokenLifetime: 15 * time.Minute, ReplayWindow: time.Minute,
+		RequestTimeout: 10 * time.Second, MintTimeout: 5 * time.Second,
+		RedisState: h.board.Lamp("redis", false), VendorState: h.board.Lamp("vendor", false),
+		Now: time.Now, Log: slog.New(slog.DiscardHandler),
+	}
+	for _, f := range amend {
+		f(&cfg)
+	}
+	if cfg.Hasher, err = identity.NewHasher(cfg.Secrets); err != nil {
+		h.t.Fatal(err)
+	}
+	d, err := dispenser.New(cfg)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() {
+		if err := d.Close(context.Background()); err != nil {
+			h.t.Error(err)
+		}
+	})
+	return d
+}
+
+func request(subject, key string) dispenser.Request {
+	return dispenser.Request{
+		Issuer: "https://issuer.example", Subject: subject, Type: vendorclient.RealtimeScribe,
+		Limits: limit.Limits{
+			PerUser: limit.Rate{Count: 10, Period: time.Minute}, PerUserDaily: 200,
+			Global: limit.Rate{Count: 5000, Period: time.Second},
+		},
+		IdempotencyKey: key, Fingerprint: "POST /v1/single-use-token/realtime_scribe?",
+	}
+}
+
+func must(t *testing.T, d *dispenser.Dispenser, r dispenser.Request) dispenser.Grant {
+	t.Helper()
+	g, err := d.Dispense(t.Context(), r)
+	if err != nil {
+		t.Fatalf("Dispense: %v", err)
+	}
+	return g
+}
+
+func TestDispenserWithAnEmbeddedRedis(t *testing.T) {
+	t.Parallel()
+	suite(t, func(t *testing.T) *redis.Client {
+		server := miniredis.NewMiniRedis()
+		server.ClockTTL(true)
+		if err := server.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(server.Close)
+		client := redis.NewClient(&redis.Options{Addr: server.Addr()})
+		t.Cleanup(func() { _ = client.Close() })
+		return client
+	})
+}
+
+// suite is what holds with every Redis.
+func suite(t *testing.T, connect func(*testing.T) *redis.Client) {
+	for name, test := range map[string]func(*testing.T, *house){
+		"without a key every request has its own token":          everyRequestItsOwn,
+		"a key gives the same answer to the same caller":         sameKeySameAnswer,
+		"a key stands for one path and query":                    keyReused,
+		"callers never share by key":                             callersNeverShare,
+		"a hundred at once on two replicas cost one vendor call": hundredAtOnce,
+		"those who wait on a failed mint share the failure":      failureIsShared,
+		"a caller who hangs up finds the token on the next try":  hangUpAndComeBack,
+		"an attempt longer than the time-out is in progress":     inProgress,
+		"an attempt whose claim was taken over follows":          claimTakenOver,
+		"limits hold across replicas, and a replay costs none":   limitsHold,
+		"the day's quota ends":                                   quotaEnds,
+		"the global limit is everybody's":                        globalLimit,
+		"a charge for nothing is given back once":                givenBack,
+		"a token that the vendor gives twice is thrown away":     repeatedToken,
+		"redis holds neither tokens nor names":                   nothingInTheClear,
+		"a secret is rotated without a gap":                      secretRotation,
+		"an answer of another host is not used":                  otherHost,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := slog.New(slog.DiscardHandler)
+			test(t, &house{t: t, redis: connect(t), vendor: &fakeVendor{}, board: health.NewBoard(time.Now, log)})
+		})
+	}
+}
+
+func everyRequestItsOwn(t *testing.T, h *house) {
+	d := h.open()
+	seen := map[string]bool{}
+	for range 5 {
+		g := must(t, d, request("ada", ""))
+		if seen[g.Token.Reveal()] || g.Source != dispenser.SourceMint {
+			t.Errorf("token twice, or source = %s", g.Source)
+		}
+		seen[g.Token.Reveal()] = true
+		if life := time.Until(g.ExpiresAt); life > 15*time.Minute || life < 14*time.Minute {
+			t.Errorf("life = %v", life)
+		}
+	}
+	if h.vendor.count() != 5 {
+		t.Errorf("%d vendor calls for 5 tokens", h.vendor.count())
+	}
+}
+
+func sameKeySameAnswer(t *testing.T, h *house) {
+	a, b := h.open(), h.open()
+	first := must(t, a, request("ada", "k"))
+	for _, d := range []*dispenser.Dispenser{a, b} {
+		again := must(t, d, request("ada", "k"))
+		if again.Token.Reveal() != first.Token.Reveal() || again.Source != dispenser.SourceReplay {
+			t.Errorf("the same key gave another answer, source %s", again.Source)
+		}
+		if drift := again.ExpiresAt.Sub(first.ExpiresAt).Abs(); drift > time.Second {
+			t.Errorf("its expiry moved by %v", drift)
+		}
+	}
+	if other := must(t, a, request("ada", "k2")); other.Token.Reveal() == first.Token.Reveal() {
+		t.Error("another key gave the same token")
+	}
+	if h.vendor.count() != 2 {
+		t.Errorf("%d vendor calls for 2 keys", h.vendor.count())
+	}
+	for _, key := range h.keys("r:") {
+		if life := h.redis.PTTL(t.Context(), key).Val(); life <= 0 || life > time.Minute {
+			t.Errorf("an answer is kept for %v", life)
+		}
+	}
+}
+
+func keyReused(t *testing.T, h *house) {
+	d := h.open()
+	must(t, d, request("ada", "k"))
+	other := request("ada", "k")
+	other.Fingerprint += "x=1"
+	if _, err := d.Dispense(t.Context(), other); !errors.Is(err, dispenser.ErrKeyReused) {
+		t.Errorf("error = %v, want ErrKeyReused", err)
+	}
+	if h.vendor.count() != 1 {
+		t.Errorf("%d vendor calls", h.vendor.count())
+	}
+}
+
+func callersNeverShare(t *testing.T, h *house) {
+	d := h.open()
+	requests := []dispenser.Request{request("ada", "k"), request("bob", "k"), request("ad", "ak"), request("", "adak")}
+	otherIssuer := request("ada", "k")
+	otherIssuer.Issuer = "https://other.example"
+	joined := request("a", "k")
+	joined.Issuer += "ad"
+	seen := map[string]int{}
+	for i, r := range append(requests, otherIssuer, joined) {
+		token := must(t, d, r).Token.Reveal()
+		if other, twice := seen[token]; twice {
+			t.Errorf("callers %d and %d share a token", i, other)
+		}
+		seen[token] = i
+	}
+}
+
+func hundredAtOnce(t *testing.T, h *house) {
+	replicas := []*dispenser.Dispenser{h.open(), h.open()}
+	h.vendor.gate = make(chan struct{})
+	var group sync.WaitGroup
+	tokens := make([]string, 100)
+	sources := make([]dispenser.Source, len(tokens))
+	for i := range tokens {
+		group.Go(func() {
+			g, err := replicas[i%2].Dispense(t.Context(), request("ada", "k"))
+			if err != nil {
+				t.Errorf("request %d: %v", i, err)
+				return
+			}
+			tokens[i], sources[i] = g.Token.Reveal(), g.Source
+		})
+	}
+	h.eventually("the vendor is called", func() bool { return h.vendor.count() > 0 })
+	close(h.vendor.gate)
+	group.Wait()
+	minted := 0
+	for i := range tokens {
+		if tokens[i] != tokens[0] {
+			t.Errorf("request %d has another token", i)
+		}
+		if sources[i] == dispenser.SourceMint {
+			minted++
+		}
+	}
+	if h.vendor.count() != 1 || minted != 1 {
+		t.Errorf("%d vendor calls, %d answers not replayed", h.vendor.count(), minted)
+	}
+}
+
+func failureIsShared(t *testing.T, h *house) {
+	replicas := []*dispenser.Dispenser{h.open(), h.open()}
+	h.vendor.gate = make(chan struct{})
+	h.vendor.fails(&vendorclient.Error{Kind: vendorclient.KindServerError, Status: 500, RetryAfter: 7 * time.Second, MayHaveMinted: true})
+	var group sync.WaitGroup
+	for i := range 20 {
+		group.Go(func() {
+			_, err := replicas[i%2].Dispense(t.Context(), request("ada", "k"))
+			var vendorError *vendorclient.Error
+			if !errors.As(err, &vendorError) || vendorError.Kind != vendorclient.KindServerError || vendorError.RetryAfter != 7*time.Second {
+				t.Errorf("error = %v", err)
+			}
+		})
+	}
+	h.eventually("the vendor is called", func() bool { return h.vendor.count() > 0 })
+	h.eventually("all wait", func() bool { return h.redis.PoolStats() != nil && len(h.keys("r:")) == 1 })
+	// Each polls at least once in this time, so each waits on the claim.
+	time.Sleep(300 * time.Millisecond)
+	close(h.vendor.gate)
+	group.Wait()
+	if h.vendor.count() != 1 {
+		t.Errorf("%d vendor calls for one failure", h.vendor.count())
+	}
+	h.vendor.works()
+	if g := must(t, replicas[0], request("ada", "k")); g.Source != dispenser.SourceMint {
+		t.Errorf("after a failure: source = %s; failures are not to be kept", g.Source)
+	}
+}
+
+func hangUpAndComeBack(t *testing.T, h *house) {
+	d := h.open()
+	h.vendor.gate = make(chan struct{})
+	ctx, hangUp := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := d.Dispense(ctx, request("ada", "k"))
+		ended <- err
+	}()
+	h.eventually("the vendor is called", func() bool { return h.vendor.count() == 1 })
+	hangUp()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Fatalf("error = %v, want context.Canceled", err)
+	}
+	close(h.vendor.gate)
+	if g := must(t, d, request("ada", "k")); g.Source != dispenser.SourceReplay {
+		t.Errorf("source = %s, want replay", g.Source)
+	}
+	if h.vendor.count() != 1 {
+		t.Errorf("%d vendor calls", h.vendor.count())
+	}
+}
+
+func inProgress(t *testing.T, h *house) {
+	d := h.open()
+	h.vendor.gate = make(chan struct{})
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := d.Dispense(ctx, request("ada", "k")); !errors.Is(err, dispenser.ErrInProgress) {
+		t.Errorf("the first: %v, want ErrInProgress", err)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := d.Dispense(ctx, request("ada", "k")); !errors.Is(err, dispenser.ErrInProgress) {
+		t.Errorf("the second: %v, want ErrInProgress", err)
+	}
+	close(h.vendor.gate)
+	if g := must(t, d, request("ada", "k")); g.Source != dispenser.SourceReplay || h.vendor.count() != 1 {
+		t.Errorf("source = %s after %d vendor calls", g.Source, h.vendor.count())
+	}
+}
+
+func claimTakenOver(t *testing.T, h *house) {
+	a, b := h.open(), h.open()
+	h.vendor.gate = make(chan struct{})
+	first := make(chan dispenser.Grant, 1)
+	go func() {
+		g, err := a.Dispense(t.Context(), request("ada", "k"))
+		if err != nil {
+			t.Error(err)
+		}
+		first <- g
+	}()
+	h.eventually("the first claims", func() bool { return h.vendor.count() == 1 })
+	// As if the claim had expired, or Redis had lost it.
+	for _, key := range h.keys("r:") {
+		h.redis.Del(t.Context(), key)
+	}
+	slow := h.vendor.gate
+	h.vendor.mu.Lock()
+	h.vendor.gate = nil
+	h.vendor.mu.Unlock()
+	second := must(t, b, request("ada", "k"))
+	close(slow)
+	if g := <-first; g.Token.Reveal() != second.Token.Reveal() || g.Source != dispenser.SourceReplay {
+		t.Errorf("one key gave two tokens; source of the slow one: %s", g.Source)
+	}
+}
+
+func limitsHold(t *testing.T, h *house) {
+	replicas := []*dispenser.Dispenser{h.open(), h.open()}
+	must(t, replicas[0], request("ada", "k"))
+	for i := range 9 {
+		g := must(t, replicas[i%2], request("ada", ""))
+		if got := g.Limits[0]; got.Name != limit.PerUser || got.Remaining != 8-i || got.Quota != 10 {
+			t.Errorf("request %d: %+v", i, got)
+		}
+	}
+	for range 5 {
+		if g := must(t, replicas[1], request("ada", "k")); g.Source != dispenser.SourceReplay {
+			t.Error("a replay was charged")
+		}
+	}
+	_, err := replicas[1].Dispense(t.Context(), request("ada", ""))
+	var over *dispenser.LimitError
+	if !errors.As(err, &over) || over.Limit != limit.PerUser || over.RetryAfter <= 0 || over.RetryAfter > 6*time.Second {
+		t.Fatalf("the eleventh: %v, %+v", err, over)
+	}
+	if len(over.States) != 2 || over.States[0].Remaining != 0 || over.States[1].Remaining != 190 {
+		t.Errorf("states = %+v", over.States)
+	}
+	if _, err := replicas[0].Dispense(t.Context(), request("ada", "new")); !errors.As(err, &over) {
+		t.Errorf("with a new key: %v", err)
+	}
+	must(t, replicas[0], request("bob", ""))
+	if h.vendor.count() != 11 {
+		t.Errorf("%d vendor calls for 11 tokens", h.vendor.count())
+	}
+}
+
+func quotaEnds(t *testing.T, h *house) {
+	d := h.open()
+	r := request("ada", "")
+	r.Limits.PerUser, r.Limits.PerUserDaily = limit.Rate{}, 3
+	for range 3 {
+		must(t, d, r)
+	}
+	_, err := d.Dispense(t.Context(), r)
+	var over *dispenser.LimitError
+	if !errors.As(err, &over) || over.Limit != limit.PerUserDaily {
+		t.Fatalf("the fourth: %v", err)
+	}
+	if _, rest := limit.Day(time.Now()); (over.RetryAfter - rest).Abs() > 5*time.Second {
+		t.Errorf("retry after %v, the day ends in %v", over.RetryAfter, rest)
+	}
+}
+
+func globalLimit(t *testing.T, h *house) {
+	d := h.open()
+	for i := range 4 {
+		r := request(fmt.Sprint("user", i), "")
+		r.Limits.Global = limit.Rate{Count: 3, Period: time.Hour}
+		_, err := d.Dispense(t.Context(), r)
+		var over *dispenser.LimitError
+		switch {
+		case i < 3 && err != nil:
+			t.Errorf("user %d: %v", i, err)
+		case i == 3 && (!errors.As(err, &over) || over.Limit != limit.Global):
+			t.Errorf("user %d: %v, want the global limit", i, err)
+		}
+	}
+}
+
+func givenBack(t *testing.T, h *house) {
+	d := h.open()
+	r := request("ada", "")
+	r.Limits.PerUser = limit.Rate{Count: 2, Period: time.Hour}
+	h.vendor.fails(&vendorclient.Error{Kind: vendorclient.KindKeyInvalid})
+	for i := range 6 {
+		r.IdempotencyKey = []string{"", "k"}[i%2]
+		var vendorError *vendorclient.Error
+		if _, err := d.Dispense(t.Context(), r); !errors.As(err, &vendorError) {
+			t.Fatalf("a charge for nothing was kept: request %d: %v", i, err)
+		}
+	}
+	h.vendor.works()
+	if g := must(t, d, r); g.Limits[0].Remaining != 1 || g.Limits[1].Remaining != 199 {
+		t.Errorf("left after one of two: %+v", g.Limits)
+	}
+	// What may have made a token is not given back.
+	h.vendor.fails(&vendorclient.Error{Kind: vendorclient.KindTimeout, MayHaveMinted: true})
+	r.IdempotencyKey = ""
+	_, _ = d.Dispense(t.Context(), r)
+	h.vendor.works()
+	var over *dispenser.LimitError
+	if _, err := d.Dispense(t.Context(), r); !errors.As(err, &over) {
+		t.Errorf("a charge that may have made a token was given back: %v", err)
+	}
+}
+
+func repeatedToken(t *testing.T, h *house) {
+	a, b := h.open(), h.open()
+	h.vendor.answer = func(call int) (string, error) { return []string{"one", "one", "two", "two", "three"}[call-1], nil }
+	got := []string{
+		must(t, a, request("ada", "")).Token.Reveal(),
+		must(t, b, request("bob", "")).Token.Reveal(),
+		must(t, a, request("ada", "")).Token.Reveal(),
+	}
+	if want := "one two three"; strings.Join(got, " ") != want {
+		t.Errorf("handed out %v, want %s", got, want)
+	}
+	h.vendor.mu.Lock()
+	h.vendor.answer = func(int) (string, error) { return "three", nil }
+	h.vendor.mu.Unlock()
+	if g, err := b.Dispense(t.Context(), request("bob", "")); !errors.Is(err, dispenser.ErrRepeatedToken) {
+		t.Errorf("a token handed out twice: %v, %v", g.Source, err)
+	}
+}
+
+func nothingInTheClear(t *testing.T, h *house) {
+	d := h.open()
+	r := request("ada@example.com", "my-attempt")
+	token := must(t, d, r).Token.Reveal()
+	h.vendor.fails(&vendorclient.Error{Kind: vendorclient.KindKeyInvalid})
+	r.IdempotencyKey = "my-other-attempt"
+	_, _ = d.Dispense(t.Context(), r)
+	all := h.dump()
+	if len(all) < 4 {
+		t.Errorf("only %d entries looked at", len(all))
+	}
+	for key, value := range all {
+		for _, word := range []string{token, r.Subject, r.Issuer, "my-attempt", "my-other", oldSecret} {
+			if strings.Contains(key, word) || strings.Contains(value, word) {
+				t.Errorf("%s holds %q in the clear", key, word)
+			}
+		}
+		if !strings.HasPrefix(key, "{test:0}:") {
+			t.Errorf("key %s is outside the slot", key)
+		}
+		if h.redis.PTTL(t.Context(), key).Val() <= 0 {
+			t.Errorf("key %s never expires", key)
+		}
+	}
+}
+
+func secretRotation(t *testing.T, h *house) {
+	with := func(secrets ...string) func(*dispenser.Config) {
+		return func(cfg *dispenser.Config) {
+			cfg.Secrets = nil
+			for _, s := range secrets {
+				cfg.Secrets = append(cfg.Secrets, secret.New(s))
+			}
+		}
+	}
+	before, during, after := h.open(), h.open(with(oldSecret, youngSecret)), h.open(with(youngSecret, oldSecret))
+	first := must(t, before, request("ada", "k"))
+	if g := must(t, after, request("ada", "k")); g.Token.Reveal() != first.Token.Reveal() {
+		t.Error("rotation lost an answer kept for replay")
+	}
+	second := must(t, after, request("ada", "k2"))
+	if g := must(t, during, request("ada", "k2")); g.Token.Reveal() != second.Token.Reveal() {
+		t.Error("a replica with the young secret second does not find what the others write")
+	}
+	for range 8 {
+		must(t, during, request("ada", ""))
+	}
+	var over *dispenser.LimitError
+	if _, err := after.Dispense(t.Context(), request("ada", "")); !errors.As(err, &over) {
+		t.Errorf("rotation reset a limit: %v", err)
+	}
+}
+
+func otherHost(t *testing.T, h *house) {
+	a := h.open()
+	b := h.open(func(cfg *dispenser.Config) { cfg.VendorHost = "other.example" })
+	first := must(t, a, request("ada", "k"))
+	if g := must(t, b, request("ada", "k")); g.Token.Reveal() == first.Token.Reveal() || g.Source != dispenser.SourceMint {
+		t.Error("a token of one host was given for another")
+	}
+}
+
+// keys lists the keys in Redis with a kind's prefix.
+func (h *house) keys(kind string) []string {
+	h.t.Helper()
+	keys, err := h.redis.Keys(context.Background(), "{test:0}:"+kind+"*").Result()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return keys
+}
+
+// dump is all that Redis holds.
+func (h *house) dump() map[string]string {
+	h.t.Helper()
+	all := map[string]string{}
+	keys, err := h.redis.Keys(context.Background(), "*").Result()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, key := range keys {
+		all[key] = h.redis.Get(context.Background(), key).Val()
+	}
+	return all
+}
+
+// eventually waits for something that other goroutines bring about.
+func (h *house) eventually(what string, met func() bool) {
+	h.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !met(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			h.t.Fatalf("never: %s", what)
+		}
+	}
+}

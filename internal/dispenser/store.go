@@ -1,0 +1,295 @@
+package dispenser
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"farebox/internal/limit"
+	vendorclient "farebox/vendor_client"
+
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+	"github.com/redis/go-redis/v9"
+)
+
+// store is Redis as the dispenser uses it. All its keys lie in one slot.
+type store struct {
+	client redis.UniversalClient
+	slot   string // "{prefix:0}:", what every key begins with
+	cfg    Config
+	// breaker spares callers the wait for a Redis that is away.
+	breaker                circuitbreaker.CircuitBreaker[any]
+	claims, settles, frees *script
+}
+
+const (
+	// redisTimeout bounds one call: a slow Redis counts as away.
+	redisTimeout = 250 * time.Millisecond
+	// failureLife is how long a claim's failure is told to those who wait on
+	// it; they ask every pollLast at the latest.
+	failureLife = 2 * time.Second
+	// claimMargin is what a claim outlives the longest mint by.
+	claimMargin = 5 * time.Second
+)
+
+var errRedisAway = errors.New("redis is away")
+
+//go:embed scripts/claim.lua
+var claimSource string
+
+//go:embed scripts/settle.lua
+var settleSource string
+
+//go:embed scripts/release.lua
+var releaseSource string
+
+func newStore(cfg Config) *store {
+	return &store{
+		client: cfg.Redis,
+		slot:   "{" + cfg.Prefix + ":0}:",
+		cfg:    cfg,
+		breaker: circuitbreaker.NewBuilder[any]().
+			WithFailureThreshold(3).WithSuccessThreshold(1).WithDelay(time.Second).Build(),
+		claims: newScript(claimSource), settles: newScript(settleSource), frees: newScript(releaseSource),
+	}
+}
+
+type outcome string
+
+const (
+	outcomeGranted outcome = "granted" // charged, and claimed where there is a key
+	outcomeReplay  outcome = "replay"
+	outcomePending outcome = "pending"
+	outcomeFailed  outcome = "failed"
+	outcomeReused  outcome = "reused"
+	outcomeLimited outcome = "limited"
+)
+
+// decision is what the claim script said.
+type decision struct {
+	outcome outcome
+	now     time.Time // Redis' time
+	asOf    time.Time // this machine's time when the answer came
+
+	claim   string // pending: who is at it
+	sealed  []byte // replay: the kept answer
+	failure error  // failed: what the claim that was waited on ended with
+	limited limit.Name
+	states  []limit.State // granted, limited
+}
+
+// redisTime is local in Redis' clock. It is early rather than late, by the time
+// of the answer's way, so a token never looks younger than it is.
+func (d decision) redisTime(local time.Time) time.Time { return d.now.Add(local.Sub(d.asOf)) }
+
+func (s *store) userKeys(a *attempt) []string {
+	keys := make([]string, len(a.callers))
+	for i, caller := range a.callers {
+		keys[i] = s.slot + "u:" + caller + ":" + string(a.Type)
+	}
+	return keys
+}
+
+func (s *store) attemptKeys(a *attempt) []string {
+	keys := make([]string, len(a.keys))
+	for i, key := range a.keys {
+		keys[i] = s.slot + "r:" + key
+	}
+	return keys
+}
+
+func (s *store) globalKey() string              { return s.slot + "g" }
+func (s *store) failureKey(claim string) string { return s.slot + "f:" + claim }
+func (s *store) tokenKey(hash string) string    { return s.slot + "t:" + hash }
+func microseconds(d time.Duration) int64        { return d.Microseconds() }
+func milliseconds(d time.Duration) int64        { return max(d.Milliseconds(), 1) }
+func flag(b bool) string                        { return map[bool]string{true: "1", false: "0"}[b] }
+
+// claim decides a request. An error means that Redis did not answer; the claim
+// may have been made all the same.
+func (s *store) claim(ctx context.Context, a *attempt) (decision, error) {
+	keys := append([]string{s.globalKey()}, s.userKeys(a)...)
+	if a.keyed() {
+		keys = append(keys, s.attemptKeys(a)...)
+		keys = append(keys, s.failureKey(a.waitingOn))
+	}
+	life := s.cfg.RequestTimeout + s.cfg.MintTimeout + claimMargin
+	reply, err := s.run(ctx, s.claims, keys,
+		len(a.callers), a.claim, a.fingerprint, milliseconds(life), flag(a.overwrite),
+		microseconds(a.Limits.PerUser.Interval()), a.Limits.PerUser.Count, a.Limits.PerUserDaily,
+		microseconds(a.Limits.Global.Interval()), a.Limits.Global.Count)
+	if err != nil {
+		return decision{}, err
+	}
+	d, err := parseDecision(reply, a.Limits)
+	d.asOf = s.cfg.Now()
+	return d, err
+}
+
+func parseDecision(reply any, limits limit.Limits) (decision, error) {
+	list, ok := reply.([]any)
+	fields := make([]string, len(list))
+	for i, field := range list {
+		if fields[i], ok = field.(string); !ok {
+			break
+		}
+	}
+	if !ok || len(fields) < 2 {
+		return decision{}, errors.New("the claim script answered something else")
+	}
+	d := decision{outcome: outcome(fields[0]), now: parseMicros(fields[1])}
+	switch {
+	case d.outcome == outcomeReused:
+	case d.outcome == outcomePending && len(fields) == 3:
+		d.claim = fields[2]
+	case d.outcome == outcomeReplay && len(fields) == 3:
+		d.sealed = []byte(fields[2])
+	case d.outcome == outcomeFailed && len(fields) == 3:
+		d.failure = decodeFailure(fields[2])
+	case (d.outcome == outcomeGranted || d.outcome == outcomeLimited) && len(fields) == 6:
+		d.limited = limit.Name(fields[2])
+		used, _ := strconv.Atoi(fields[4])
+		d.states = states(limits, parseMicros(fields[3]), used, parseMicros(fields[5]), d.now)
+	default:
+		return decision{}, errors.New("the claim script answered something else")
+	}
+	return d, nil
+}
+
+// states lists what is left of each limit, the global one last.
+func states(limits limit.Limits, userTAT time.Time, used int, globalTAT, now time.Time) []limit.State {
+	var all []limit.State
+	if !limits.PerUser.IsZero() {
+		all = append(all, limits.PerUser.State(limit.PerUser, userTAT, now))
+	}
+	if limits.PerUserDaily > 0 {
+		all = append(all, limit.DailyState(limits.PerUserDaily, used, now))
+	}
+	if !limits.Global.IsZero() {
+		all = append(all, limits.Global.State(limit.Global, globalTAT, now))
+	}
+	return all
+}
+
+func parseMicros(text string) time.Time {
+	us, _ := strconv.ParseInt(text, 10, 64)
+	return time.UnixMicro(us)
+}
+
+// settle keeps the answer of a claim. False means that another claim has taken
+// its place.
+func (s *store) settle(ctx context.Context, a *attempt, sealed []byte) (bool, error) {
+	reply, err := s.run(ctx, s.settles, s.attemptKeys(a)[:1],
+		a.claim, a.fingerprint, sealed, milliseconds(s.cfg.ReplayWindow))
+	return reply == int64(1), err
+}
+
+// release ends an attempt that failed with cause. What it cannot reach expires.
+func (s *store) release(ctx context.Context, a *attempt, d decision, cause error) {
+	keys := []string{s.globalKey(), s.userKeys(a)[0]}
+	if a.keyed() {
+		keys = append(keys, s.attemptKeys(a)[0], s.failureKey(a.claim))
+	} else if !mayGiveBack(cause) {
+		return
+	}
+	day, _ := limit.Day(d.now)
+	_, err := s.run(ctx, s.frees, keys,
+		a.claim, a.fingerprint, encodeFailure(cause), milliseconds(failureLife),
+		flag(mayGiveBack(cause)), microseconds(a.Limits.PerUser.Interval()), microseconds(a.Limits.Global.Interval()), day)
+	if err != nil {
+		s.cfg.Log.DebugContext(ctx, "a failed attempt was not released; its claim expires", "error", err)
+	}
+}
+
+// failure is how a claim's failure is told to those who wait on it, in this
+// process or another.
+type failure struct {
+	Kind       vendorclient.Kind `json:"kind,omitempty"`
+	Operation  string            `json:"operation,omitempty"`
+	Status     int               `json:"status,omitempty"`
+	RetryAfter time.Duration     `json:"retry_after,omitempty"`
+	Repeated   bool              `json:"repeated,omitempty"`
+}
+
+func encodeFailure(err error) string {
+	var f failure
+	var vendorError *vendorclient.Error
+	switch {
+	case errors.As(err, &vendorError):
+		f = failure{Kind: vendorError.Kind, Operation: vendorError.Operation, Status: vendorError.Status, RetryAfter: vendorError.RetryAfter}
+	case errors.Is(err, ErrRepeatedToken):
+		f.Repeated = true
+	}
+	text, _ := json.Marshal(f) // a struct of plain fields
+	return string(text)
+}
+
+func decodeFailure(text string) error {
+	var f failure
+	if err := json.Unmarshal([]byte(text), &f); err != nil {
+		return fmt.Errorf("a claim's failure cannot be read: %w", err)
+	}
+	switch {
+	case f.Repeated:
+		return ErrRepeatedToken
+	case f.Kind != "":
+		return &vendorclient.Error{Operation: f.Operation, Kind: f.Kind, Status: f.Status, RetryAfter: f.RetryAfter}
+	default:
+		return ErrInProgress
+	}
+}
+
+// remember reports whether a token's hash is new to all replicas.
+func (s *store) remember(ctx context.Context, hash string) (bool, error) {
+	reply, err := s.do(ctx, func(ctx context.Context) *redis.Cmd {
+		return redis.NewCmd(ctx, "set", s.tokenKey(hash), "1", "nx", "px", milliseconds(s.cfg.TokenLifetime))
+	})
+	if errors.Is(err, redis.Nil) {
+		return false, nil
+	}
+	return reply == "OK", err
+}
+
+func (s *store) ping(ctx context.Context) {
+	_, _ = s.do(ctx, func(ctx context.Context) *redis.Cmd { return redis.NewCmd(ctx, "ping") })
+}
+
+// do sends one command once, in redisTimeout, whatever becomes of the caller:
+// what was sent is to be known as exactly as can be.
+func (s *store) do(ctx context.Context, command func(context.Context) *redis.Cmd) (any, error) {
+	if !s.breaker.TryAcquirePermit() {
+		return nil, errRedisAway
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), redisTimeout)
+	defer cancel()
+	cmd := once{command(ctx)}
+	err := s.client.Process(ctx, cmd)
+	if err == nil || errors.Is(err, redis.Nil) || isNoScript(err) {
+		s.breaker.RecordSuccess()
+		s.cfg.RedisState.Up()
+		return cmd.Val(), err
+	}
+	s.breaker.RecordFailure()
+	s.cfg.RedisState.Down(reason(err))
+	s.cfg.Log.DebugContext(ctx, "a call to redis failed", "error", err)
+	return nil, fmt.Errorf("%w: %w", errRedisAway, err)
+}
+
+// reason is a short word for why Redis did not answer.
+func reason(err error) string {
+	var answered redis.Error
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, redis.ErrPoolTimeout):
+		return "timeout"
+	case errors.As(err, &answered):
+		code, _, _ := strings.Cut(answered.Error(), " ")
+		return "refused: " + strings.ToLower(strings.Trim(code, ":"))
+	default:
+		return "unreachable"
+	}
+}

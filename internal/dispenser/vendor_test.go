@@ -1,0 +1,61 @@
+package dispenser_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"farebox/internal/secret"
+	vendorclient "farebox/vendor_client"
+)
+
+// fakeVendor mints tokens that are all different, unless it is told otherwise.
+type fakeVendor struct {
+	mu     sync.Mutex
+	calls  int
+	gate   chan struct{}                  // where set, a call waits until it is closed
+	answer func(call int) (string, error) // where set, what a call answers
+}
+
+func (v *fakeVendor) Mint(ctx context.Context, t vendorclient.TokenType) (vendorclient.Token, error) {
+	requested := time.Now()
+	v.mu.Lock()
+	v.calls++
+	call, gate, answer := v.calls, v.gate, v.answer
+	v.mu.Unlock()
+	if gate != nil {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+			return vendorclient.Token{}, &vendorclient.Error{Kind: vendorclient.KindTimeout, MayHaveMinted: true}
+		}
+	}
+	value := fmt.Sprintf("sutkn_%p_%d", v, call)
+	if answer != nil {
+		var err error
+		if value, err = answer(call); err != nil {
+			return vendorclient.Token{}, err
+		}
+	}
+	return vendorclient.Token{Value: secret.New(value), Type: t, RequestedAt: requested}, nil
+}
+
+func (v *fakeVendor) count() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.calls
+}
+
+// fails makes every call end with err.
+func (v *fakeVendor) fails(err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.answer = func(int) (string, error) { return "", err }
+}
+
+func (v *fakeVendor) works() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.answer = nil
+}

@@ -1,0 +1,179 @@
+package service
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"farebox/handlers"
+	"farebox/internal/config"
+	"farebox/internal/dev"
+	"farebox/internal/httpserver"
+	"farebox/internal/localguard"
+	"farebox/internal/sandbox"
+	"farebox/internal/secret"
+	"farebox/session"
+)
+
+const sandboxName = "sandbox"
+
+// Dev runs everything in one process until ctx ends: the sandbox vendor, an
+// embedded Redis, a demo sign-in. It never takes a real key.
+func Dev(ctx context.Context, cfg *config.Config, listenAll bool, stdout, stderr io.Writer) error {
+	if err := refuseRealKey(cfg); err != nil {
+		return err
+	}
+	log := newLogger(cfg.Log, stderr)
+	var guard localguard.Guard
+	if listenAll {
+		_, port, _ := net.SplitHostPort(cfg.Listen)
+		cfg.Listen = net.JoinHostPort("", port)
+		guard.Hosts = networkAddresses()
+	}
+	vendor, err := newSandbox(cfg, guard, log)
+	if err != nil {
+		return err
+	}
+	vendorGroup, err := httpserver.Listen(log, httpserver.Listener{
+		Name: sandboxName, Setting: "FAREBOX_SANDBOX_LISTEN", Addr: cfg.SandboxListen, Handler: vendor.Handler(),
+	})
+	if err != nil {
+		return err
+	}
+	completeForDev(cfg, vendorGroup.Addr(sandboxName))
+	keys, err := session.NewHS256(cfg.Session.HS256Secret)
+	if err != nil {
+		return err
+	}
+	s, err := open(cfg, keys, log, stderr, func(public *handlers.Config) {
+		public.Addresses = addressOfCaller
+		public.Guard = guard.Check
+		public.Origins = append(public.Origins, localOrigins{guard})
+		public.Routes = devRoutes(cfg, vendor)
+	})
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	group, err := httpserver.Listen(log, s.listeners(cfg, nil)...)
+	if err != nil {
+		return err
+	}
+	dev.Greet(stdout, dev.Greeting{
+		Page: cfg.Web.Page, Public: group.Addr(publicName), Ops: group.Addr(opsName),
+		Sandbox: vendorGroup.Addr(sandboxName), EmbeddedRedis: cfg.Redis.Embedded, Hosts: guard.Hosts,
+	})
+
+	vendorContext, stopVendor := context.WithCancel(context.WithoutCancel(ctx))
+	vendorDone := make(chan error, 1)
+	go func() { vendorDone <- vendorGroup.Run(vendorContext, httpserver.Drain{}) }()
+	err = s.run(ctx, cfg, group)
+	stopVendor()
+	<-vendorDone
+	return err
+}
+
+// Sandbox runs only the stand-in for the vendor until ctx ends.
+func Sandbox(ctx context.Context, cfg *config.Config, stdout, stderr io.Writer) error {
+	if err := refuseRealKey(cfg); err != nil {
+		return err
+	}
+	log := newLogger(cfg.Log, stderr)
+	vendor, err := newSandbox(cfg, localguard.Guard{}, log)
+	if err != nil {
+		return err
+	}
+	group, err := httpserver.Listen(log, httpserver.Listener{
+		Name: sandboxName, Setting: "FAREBOX_SANDBOX_LISTEN", Addr: cfg.SandboxListen, Handler: vendor.Handler(),
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "the sandbox vendor answers at http://%s (control: /_sandbox/)\n", group.Addr(sandboxName))
+	return group.Run(ctx, httpserver.Drain{Timeout: cfg.ShutdownTimeout})
+}
+
+func newSandbox(cfg *config.Config, guard localguard.Guard, log *slog.Logger) (*sandbox.Sandbox, error) {
+	return sandbox.New(sandbox.Config{TokenLifetime: cfg.Vendor.TokenLifetime, Now: time.Now, Log: log, Guard: guard})
+}
+
+func refuseRealKey(cfg *config.Config) error {
+	if sandbox.RealKey(cfg.Vendor.APIKey.Reveal()) {
+		return config.Faults{{
+			Setting: "ELEVENLABS_API_KEY",
+			Mend:    "looks like a real key, which has no business with the sandbox; unset it",
+		}}
+	}
+	return nil
+}
+
+// completeForDev fills in what dev makes up anew at each start.
+func completeForDev(cfg *config.Config, sandboxAddr string) {
+	cfg.Vendor.BaseURL = &url.URL{Scheme: "http", Host: sandboxAddr}
+	if cfg.Vendor.APIKey.IsZero() {
+		cfg.Vendor.APIKey = secret.New("sandbox")
+	}
+	if len(cfg.Secrets) == 0 {
+		cfg.Secrets = []secret.Text{secret.New(rand.Text() + rand.Text())}
+	}
+	if cfg.Session.HS256Secret.IsZero() {
+		cfg.Session.HS256Secret = secret.New(rand.Text() + rand.Text())
+	}
+}
+
+func devRoutes(cfg *config.Config, vendor *sandbox.Sandbox) []handlers.Route {
+	signIn := &dev.SignIn{
+		Issuer: cfg.Session.Issuer, Audiences: cfg.Session.Audiences,
+		Key: cfg.Session.HS256Secret, Cookie: cfg.Session.Cookie, Now: time.Now,
+	}
+	routes := []handlers.Route{
+		{Pattern: "/dev/session", Handler: signIn},
+		{Pattern: "/_sandbox/*", Handler: vendor.Control()},
+	}
+	redeem := vendor.Redeem()
+	for _, pattern := range vendor.RedeemPatterns() {
+		if pattern[len(pattern)-1] == '/' {
+			pattern += "*"
+		}
+		routes = append(routes, handlers.Route{Pattern: pattern, Handler: redeem})
+	}
+	return routes
+}
+
+// addressOfCaller has tokens redeemed where the caller found this server.
+func addressOfCaller(r *http.Request) (base, webSocketBase string) {
+	suffix := ""
+	if r.TLS != nil {
+		suffix = "s"
+	}
+	return "http" + suffix + "://" + r.Host, "ws" + suffix + "://" + r.Host
+}
+
+// localOrigins are all origins that the guard calls local.
+type localOrigins struct{ guard localguard.Guard }
+
+func (o localOrigins) Matches(origin string) bool { return o.guard.AllowsOrigin(origin) }
+func (o localOrigins) Wildcard() bool             { return false }
+
+// networkAddresses are this machine's own addresses that a phone can reach.
+func networkAddresses() []string {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var hosts []string
+	for _, addr := range addrs {
+		prefix, err := netip.ParsePrefix(addr.String())
+		if err == nil && !prefix.Addr().IsLoopback() && !prefix.Addr().IsLinkLocalUnicast() {
+			hosts = append(hosts, prefix.Addr().String())
+		}
+	}
+	return hosts
+}

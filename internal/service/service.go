@@ -1,0 +1,268 @@
+// Package service wires the rooms of farebox into the programs that its
+// commands run. It decides nothing itself.
+package service
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"farebox/handlers"
+	"farebox/internal/config"
+	"farebox/internal/dispenser"
+	"farebox/internal/health"
+	"farebox/internal/httpserver"
+	"farebox/internal/identity"
+	"farebox/internal/policy"
+	"farebox/internal/redisconn"
+	"farebox/internal/telemetry"
+	"farebox/session"
+	vendorclient "farebox/vendor_client"
+	"farebox/web"
+
+	"golang.org/x/term"
+)
+
+// Serve runs the production service until ctx ends, and drains it.
+func Serve(ctx context.Context, cfg *config.Config, stderr io.Writer) error {
+	log := newLogger(cfg.Log, stderr)
+	if cfg.Redis.Embedded {
+		log.Warn("REDIS_URL is memory: limits and replay hold for this one replica and are lost with it")
+	}
+	if cfg.TracingAsked {
+		log.Warn("tracing is not supported by this version; OTEL_ settings have no effect")
+	}
+	keys, err := newKeySource(cfg.Session, log)
+	if err != nil {
+		return err
+	}
+	s, err := open(cfg, keys, log, stderr, nil)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	certificate, err := tlsConfig(cfg)
+	if err != nil {
+		return err
+	}
+	group, err := httpserver.Listen(log, s.listeners(cfg, certificate)...)
+	if err != nil {
+		return err
+	}
+	log.Info("farebox serves", "address", group.Addr(publicName), "operators", group.Addr(opsName), "vendor", cfg.Vendor.BaseURL.Host)
+	return s.run(ctx, cfg, group)
+}
+
+const (
+	publicName = "public"
+	opsName    = "operators"
+)
+
+// service is everything between the listeners and the vendor.
+type service struct {
+	board     *health.Board
+	vendor    *vendorclient.Client
+	dispenser *dispenser.Dispenser
+	keys      session.KeySource
+	keysLamp  *health.Lamp
+	public    http.Handler
+	closers   []func()
+}
+
+// open builds a service. What is down at the start does not stop it. amend may
+// add to the public endpoints' configuration.
+func open(cfg *config.Config, keys session.KeySource, log *slog.Logger, auditTo io.Writer, amend func(*handlers.Config)) (_ *service, err error) {
+	s := &service{board: health.NewBoard(time.Now, log), keys: keys}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	s.keysLamp = s.board.Lamp("session_keys", true)
+	s.observeKeys()
+
+	hasher, err := identity.NewHasher(cfg.Secrets)
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := session.NewVerifier(session.Config{
+		Issuer: cfg.Session.Issuer, Audiences: cfg.Session.Audiences, RequiredClaims: cfg.Session.RequiredClaims,
+		SubjectClaim: cfg.Session.SubjectClaim, SessionIDClaim: cfg.Session.SessionIDClaim,
+		Leeway: cfg.Session.Leeway, MaxLifetime: cfg.Session.MaxLifetime,
+		Keys: keys, Now: time.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.vendor, err = vendorclient.New(vendorclient.Config{
+		BaseURL: cfg.Vendor.BaseURL, APIKey: cfg.Vendor.APIKey,
+		Timeout: cfg.Vendor.Timeout, Concurrency: cfg.Vendor.Concurrency,
+		UserAgent: "farebox", Now: time.Now, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, s.vendor.Close)
+	redis, closeRedis, err := redisconn.Open(redisconn.Config{
+		URL: cfg.Redis.URL, Embedded: cfg.Redis.Embedded,
+		CAFile: cfg.Redis.CAFile, CertFile: cfg.Redis.CertFile, KeyFile: cfg.Redis.KeyFile,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, closeRedis)
+	s.dispenser, err = dispenser.New(dispenser.Config{
+		Vendor: s.vendor, VendorHost: cfg.Vendor.BaseURL.Host,
+		Redis: redis, Prefix: cfg.Redis.Prefix, Secrets: cfg.Secrets, Hasher: hasher,
+		TokenLifetime: cfg.Vendor.TokenLifetime, ReplayWindow: cfg.Limits.ReplayWindow,
+		RequestTimeout: cfg.Limits.RequestTimeout, MintTimeout: cfg.Vendor.Timeout,
+		RedisState: s.board.Lamp("redis", false), VendorState: s.board.Lamp("vendor", false),
+		Now: time.Now, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	public := handlers.Config{
+		Verifier: verifier, Policy: policy.Default(tokenTypes()...), Dispenser: s.dispenser, Hasher: hasher,
+		Audit: telemetry.NewAudit(auditTo), Board: s.board,
+		Cookie: cfg.Session.Cookie, Header: cfg.Session.Header, Origins: origins(cfg.Web.AllowedOrigins),
+		Addresses:      func(*http.Request) (string, string) { return s.vendor.BaseURL(), s.vendor.WebSocketBaseURL() },
+		RequestTimeout: cfg.Limits.RequestTimeout,
+		Now:            time.Now, Log: log,
+	}
+	page := web.Config{LoginURL: cfg.Web.LoginURL, VendorOrigins: []string{s.vendor.BaseURL(), s.vendor.WebSocketBaseURL()}}
+	if cfg.Web.PublicURL != nil {
+		public.PublicHost, page.ReturnTo = cfg.Web.PublicURL.Host, cfg.Web.PublicURL.String()
+	}
+	if amend != nil {
+		amend(&public)
+		page = web.Config{Dev: true}
+	}
+	if cfg.Web.Page {
+		if public.Page, err = web.New(page); err != nil {
+			return nil, err
+		}
+	}
+	s.public, err = handlers.New(public)
+	return s, err
+}
+
+func (s *service) listeners(cfg *config.Config, certificate *tls.Config) []httpserver.Listener {
+	all := []httpserver.Listener{{
+		Name: publicName, Setting: "FAREBOX_LISTEN", Addr: cfg.Listen, Handler: s.public, TLS: certificate,
+	}}
+	if cfg.OpsListen != "" {
+		all = append(all, httpserver.Listener{
+			Name: opsName, Setting: "FAREBOX_OPS_LISTEN", Addr: cfg.OpsListen, Handler: handlers.NewOps(s.board),
+		})
+	}
+	return all
+}
+
+// run serves until ctx ends, then drains: first requests, then mints that go
+// on without their callers.
+func (s *service) run(ctx context.Context, cfg *config.Config, group *httpserver.Group) error {
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	go s.dispenser.Run(background)
+	go s.watchKeys(background)
+
+	err := group.Run(ctx, httpserver.Drain{Begin: s.board.Drain, Delay: cfg.DrainDelay, Timeout: cfg.ShutdownTimeout})
+	rest, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownTimeout)
+	defer cancel()
+	if closeErr := s.dispenser.Close(rest); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// watchKeys keeps the board's word on session keys true.
+func (s *service) watchKeys(ctx context.Context) {
+	ticker := time.NewTicker(500 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			s.observeKeys()
+		}
+	}
+}
+
+func (s *service) observeKeys() {
+	if s.keys.Status().Usable {
+		s.keysLamp.Up()
+		return
+	}
+	s.keysLamp.Down("none loaded")
+}
+
+// close ends what open opened, the last first.
+func (s *service) close() {
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		s.closers[i]()
+	}
+	if c, ok := s.keys.(io.Closer); ok {
+		_ = c.Close()
+	}
+}
+
+// newLogger returns the process' logger, which the Redis library writes to too.
+func newLogger(cfg config.Log, w io.Writer) *slog.Logger {
+	file, isFile := w.(*os.File)
+	text := cfg.Format == "text" || cfg.Format == "" && isFile && term.IsTerminal(int(file.Fd()))
+	log := telemetry.NewLogger(w, cfg.Level, text)
+	redisconn.LogTo(log)
+	return log
+}
+
+func tlsConfig(cfg *config.Config) (*tls.Config, error) {
+	if cfg.TLSCertFile == "" {
+		return nil, nil
+	}
+	certificate, err := tls.LoadX509KeyPair(cfg.TLSCertFile, cfg.TLSKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("FAREBOX_TLS_CERT_FILE and FAREBOX_TLS_KEY_FILE are no certificate with its key")
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}, nil
+}
+
+func origins(allowed []config.Origin) []handlers.Origin {
+	all := make([]handlers.Origin, len(allowed))
+	for i, origin := range allowed {
+		all[i] = origin
+	}
+	return all
+}
+
+func tokenTypes() []string {
+	var names []string
+	for _, t := range vendorclient.TokenTypes() {
+		names = append(names, string(t))
+	}
+	return names
+}
+
+func newKeySource(cfg config.Session, log *slog.Logger) (session.KeySource, error) {
+	switch {
+	case !cfg.HS256Secret.IsZero():
+		return session.NewHS256(cfg.HS256Secret)
+	case cfg.PublicKeyFile != "":
+		keys, err := session.NewPEMFile(cfg.PublicKeyFile)
+		if err != nil {
+			return nil, config.Faults{{Setting: "FAREBOX_SESSION_PUBLIC_KEY_FILE", Mend: strings.TrimPrefix(err.Error(), "session: ")}}
+		}
+		return keys, nil
+	case cfg.JWKSURL != "":
+		return session.NewJWKS(session.JWKSConfig{URL: cfg.JWKSURL, Now: time.Now, Log: log})
+	default:
+		return session.NewOIDC(session.OIDCConfig{Issuer: cfg.Issuer, Now: time.Now, Log: log})
+	}
+}

@@ -1,0 +1,182 @@
+// Command farebox hands single-use tokens of the vendor to browsers and mobile
+// apps: it checks the caller's own session, and the vendor's API key never
+// leaves the server.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+
+	"farebox/internal/config"
+	"farebox/internal/identity"
+	"farebox/internal/service"
+)
+
+// version is stamped by the build.
+var version = "unreleased"
+
+// The exit statuses: settings or usage that somebody has to mend are told from
+// what went wrong at run time.
+const (
+	exitOK      = 0
+	exitFailed  = 1
+	exitMistake = 2
+)
+
+const usage = `farebox hands single-use tokens to browsers and mobile apps.
+
+  farebox serve         production: the real vendor, a real Redis (the default)
+  farebox dev           everything in one process, no account, no network
+  farebox sandbox       only the stand-in for the vendor
+  farebox hash --sub U  the hash under which a subject stands in the audit
+  farebox healthcheck   asks the local readiness endpoint, for a container
+  farebox version       version, commit and Go version
+
+Settings are environment variables; the README lists them.
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A second signal ends the process at once.
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	name := "serve"
+	if len(args) > 0 {
+		name, args = args[0], args[1:]
+	}
+	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) error{
+		"serve":       serve,
+		"dev":         dev,
+		"sandbox":     sandbox,
+		"hash":        hash,
+		"healthcheck": healthcheck,
+		"version":     printVersion,
+		"help":        help, "-h": help, "--help": help,
+	}
+	command, ok := commands[name]
+	if !ok {
+		fmt.Fprintf(stderr, "farebox: there is no command of that name\n\n%s", usage)
+		return exitMistake
+	}
+	err := command(ctx, args, stdout, stderr)
+	var faults config.Faults
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errUsage):
+		return exitMistake
+	case errors.As(err, &faults):
+		fmt.Fprintf(stderr, "farebox %s: %s\n", name, faults.Error())
+		return exitMistake
+	default:
+		fmt.Fprintf(stderr, "farebox %s: %s\n", name, err)
+		return exitFailed
+	}
+}
+
+func serve(ctx context.Context, args []string, _, stderr io.Writer) error {
+	cfg, err := load(config.Serve, args, stderr, nil)
+	if err != nil {
+		return err
+	}
+	return service.Serve(ctx, cfg, stderr)
+}
+
+func dev(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var listenAll bool
+	cfg, err := load(config.Dev, args, stderr, func(flags *flag.FlagSet) {
+		flags.BoolVar(&listenAll, "listen-all", false, "listen to the whole network, for a container or a phone")
+	})
+	if err != nil {
+		return err
+	}
+	return service.Dev(ctx, cfg, listenAll, stdout, stderr)
+}
+
+func sandbox(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	cfg, err := load(config.Sandbox, args, stderr, nil)
+	if err != nil {
+		return err
+	}
+	return service.Sandbox(ctx, cfg, stdout, stderr)
+}
+
+func hash(_ context.Context, args []string, stdout, stderr io.Writer) error {
+	var subject string
+	cfg, err := load(config.Hash, args, stderr, func(flags *flag.FlagSet) {
+		flags.StringVar(&subject, "sub", "", "the subject")
+	})
+	if err != nil {
+		return err
+	}
+	if subject == "" {
+		return usageError(stderr, "farebox hash: --sub is required")
+	}
+	hasher, err := identity.NewHasher(cfg.Secrets)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(stdout, hasher.Subject(cfg.Session.Issuer, subject))
+	return err
+}
+
+func healthcheck(ctx context.Context, args []string, _, stderr io.Writer) error {
+	cfg, err := load(config.Healthcheck, args, stderr, nil)
+	if err != nil {
+		return err
+	}
+	return service.Healthcheck(ctx, cfg)
+}
+
+func printVersion(_ context.Context, _ []string, stdout, _ io.Writer) error {
+	commit := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				commit = setting.Value
+			}
+		}
+	}
+	_, err := fmt.Fprintf(stdout, "farebox %s, commit %s, %s\n", version, commit, runtime.Version())
+	return err
+}
+
+func help(_ context.Context, _ []string, stdout, _ io.Writer) error {
+	_, err := io.WriteString(stdout, usage)
+	return err
+}
+
+// load reads a command's flags and settings.
+func load(command config.Command, args []string, stderr io.Writer, define func(*flag.FlagSet)) (*config.Config, error) {
+	flags := flag.NewFlagSet("farebox "+string(command), flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	if define != nil {
+		define(flags)
+	}
+	if err := flags.Parse(args); err != nil {
+		return nil, errUsage
+	}
+	if flags.NArg() > 0 {
+		return nil, usageError(stderr, fmt.Sprintf("farebox %s takes no arguments", command))
+	}
+	return config.Load(os.Environ(), command)
+}
+
+// errUsage is a mistake in the command line that was told already.
+var errUsage = errors.New("usage")
+
+func usageError(stderr io.Writer, message string) error {
+	fmt.Fprintln(stderr, message)
+	return errUsage
+}

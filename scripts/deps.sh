@@ -1,0 +1,22 @@
+#!/bin/sh
+# Installs what the tests need beside Go, through the system's package manager.
+set -eu
+
+missing=""
+command -v redis-server >/dev/null || missing="$missing redis-server"
+command -v chromium >/dev/null || missing="$missing chromium"
+# The race detector needs a C compiler.
+command -v gcc >/dev/null || missing="$missing gcc libc6-dev"
+command -v openssl >/dev/null || missing="$missing openssl"
+command -v curl >/dev/null || missing="$missing curl"
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+	echo "the tests need:$missing" >&2
+	echo "install them with your package manager, for instance: sudo apt-get install$missing" >&2
+	exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+# shellcheck disable=SC2086 # a list of names
+apt-get install -y -qq --no-install-recommends $missing

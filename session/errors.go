@@ -1,0 +1,28 @@
+package session
+
+import "errors"
+
+var (
+	// ErrInvalid is a JWT that is not acceptable, now or ever.
+	ErrInvalid = errors.New("session not acceptable")
+	// ErrExpired is a JWT that was acceptable until its time was over.
+	ErrExpired = errors.New("session expired")
+	// ErrKeysUnavailable means that nothing can be said of the JWT, since the
+	// keys to check it with cannot be loaded.
+	ErrKeysUnavailable = errors.New("session keys unavailable")
+	// ErrOverloaded means that more signatures wait than can be checked.
+	ErrOverloaded = errors.New("too many signatures to check")
+)
+
+// refusal says which rule a JWT broke, in words that hold nothing of it.
+type refusal struct {
+	kind error
+	rule string
+}
+
+func (r *refusal) Error() string { return r.kind.Error() + ": " + r.rule }
+func (r *refusal) Unwrap() error { return r.kind }
+
+func invalid(rule string) error { return &refusal{kind: ErrInvalid, rule: rule} }
+
+func unavailable(why string) error { return &refusal{kind: ErrKeysUnavailable, rule: why} }
