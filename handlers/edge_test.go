@@ -1,0 +1,139 @@
+package handlers_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"farebox/handlers"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestCORS(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	const requested = "authorization,idempotency-key"
+	preflight := func(origin string) answer {
+		return s.do(t, call{method: http.MethodOptions, header: with(nil, "Origin", origin,
+			"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", requested)})
+	}
+	for origin, credentials := range map[string]string{"https://app.example.com": "true", "https://pr-1.preview.example.com": ""} {
+		a := preflight(origin)
+		if a.StatusCode != http.StatusNoContent {
+			t.Fatalf("preflight of %s: %d", origin, a.StatusCode)
+		}
+		got := map[string]string{}
+		for _, name := range []string{"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Allow-Headers", "Access-Control-Max-Age", "Vary"} {
+			got[name] = a.Header.Get(name)
+		}
+		want := map[string]string{
+			"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": credentials,
+			"Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, X-Request-Id, traceparent, tracestate, baggage, sentry-trace",
+			"Access-Control-Max-Age":       "7200", "Vary": "Origin",
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+		// On errors too.
+		a = s.do(t, call{header: with(nil, "Origin", origin)})
+		wantProblem(t, a, 401, "session_missing")
+		if a.Header.Get("Access-Control-Allow-Origin") != origin ||
+			a.Header.Get("Access-Control-Expose-Headers") != "Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, Idempotent-Replayed, WWW-Authenticate" {
+			t.Errorf("headers = %v", a.Header)
+		}
+	}
+	a := preflight("https://evil.example")
+	wantProblem(t, a, 403, "origin_not_allowed")
+	if a.Header.Get("Access-Control-Allow-Origin") != "" {
+		t.Error("a foreign origin is allowed")
+	}
+	if a := s.do(t, call{header: with(bearer(sign(t, nil)), "Origin", "https://evil.example")}); a.Header.Get("Access-Control-Allow-Origin") != "" {
+		t.Error("a foreign origin may read")
+	}
+}
+
+func TestRequestIDs(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for given, kept := range map[string]bool{
+		"abc-1_2.3": true, "": false, "with space": false, strings.Repeat("x", 129): false, "<script>": false,
+	} {
+		a := s.do(t, call{header: http.Header{"X-Request-Id": {given}}})
+		got := a.Header.Get("X-Request-Id")
+		if got == "" || (got == given) != kept {
+			t.Errorf("%q gives %q", given, got)
+		}
+	}
+}
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	keys := s.board.Lamp("session_keys", true)
+	ops := httptest.NewServer(handlers.NewOps(s.board))
+	t.Cleanup(ops.Close)
+	get := func(address string) (int, string) {
+		t.Helper()
+		response, err := http.Get(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		var body map[string]any
+		_ = json.NewDecoder(response.Body).Decode(&body)
+		text, _ := json.Marshal(body)
+		return response.StatusCode, string(text)
+	}
+	check := func(path string, base string, want int) {
+		t.Helper()
+		if got, body := get(base + path); got != want {
+			t.Errorf("%s = %d %s, want %d", path, got, body, want)
+		}
+	}
+	check("/health/live", s.URL, 200)
+	check("/health/ready", s.URL, 503)
+	check("/livez", ops.URL, 200)
+	check("/readyz", ops.URL, 503)
+	keys.Up()
+	check("/health/ready", s.URL, 200)
+	check("/readyz", ops.URL, 200)
+	s.board.Drain()
+	check("/health/live", s.URL, 200)
+	check("/health/ready", s.URL, 503)
+	_, body := get(ops.URL + "/readyz")
+	for _, word := range []string{`"status":"not_ready"`, `"draining":true`, `"session_keys":{`, `"since":"`} {
+		if !strings.Contains(body, word) {
+			t.Errorf("/readyz lacks %s: %s", word, body)
+		}
+	}
+	for _, path := range []string{"/livez", "/readyz", "/metrics", "/debug/pprof/"} {
+		wantProblem(t, s.do(t, call{method: http.MethodGet, path: path}), 404, "not_found")
+	}
+}
+
+func TestTheGuardAnswersAProblem(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(c *handlers.Config) {
+		c.Guard = func(r *http.Request) string {
+			if r.Host == "evil.example" {
+				return "refused for a test"
+			}
+			return ""
+		}
+	})
+	a := s.do(t, call{header: bearer(sign(t, nil)), host: "evil.example"})
+	wantProblem(t, a, 403, "origin_not_allowed")
+	if a.body["detail"] != "refused for a test" || s.vendor.count() != 0 {
+		t.Errorf("detail = %v after %d vendor calls", a.body["detail"], s.vendor.count())
+	}
+}
+
+func TestNewRefusesAnIncompleteConfig(t *testing.T) {
+	t.Parallel()
+	if _, err := handlers.New(handlers.Config{}); err == nil {
+		t.Error("an empty Config was taken")
+	}
+}

@@ -1,0 +1,296 @@
+package handlers_test
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"farebox/handlers"
+	"farebox/internal/policy"
+	"farebox/internal/telemetry"
+	vendorclient "farebox/vendor_client"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+func TestATokenIsAnsweredWithEverythingToRedeemIt(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for tokenType, parameter := range map[string]string{
+		"realtime_scribe": "token", "batch_scribe": "token", "tts_websocket": "single_use_token",
+	} {
+		a := s.do(t, call{path: "/v1/single-use-token/" + tokenType, header: bearer(sign(t, jwt.MapClaims{"sid": "s1"}))})
+		if a.StatusCode != http.StatusOK {
+			t.Fatalf("status = %d: %s", a.StatusCode, a.raw)
+		}
+		token, _ := a.body["token"].(string)
+		if !strings.HasPrefix(token, "sutkn_") || a.body["token_type"] != tokenType || a.body["token_parameter"] != parameter ||
+			a.body["base_url"] != "https://vendor.example" || a.body["websocket_base_url"] != "wss://vendor.example" || len(a.body) != 7 {
+			t.Errorf("body = %s", a.raw)
+		}
+		in, _ := a.body["expires_in"].(float64)
+		if in != float64(int(in)) || in > 900 || in < 890 {
+			t.Errorf("expires_in = %v", a.body["expires_in"])
+		}
+		at, err := time.Parse("2006-01-02T15:04:05Z", a.body["expires_at"].(string))
+		if err != nil || time.Until(at) > 15*time.Minute || time.Until(at) < 14*time.Minute {
+			t.Errorf("expires_at = %v: %v", a.body["expires_at"], err)
+		}
+		for name, want := range map[string]string{
+			"Cache-Control": "no-store", "Pragma": "no-cache", "X-Content-Type-Options": "nosniff", "Idempotent-Replayed": "",
+			"RateLimit-Policy": `"per_user";q=10;w=60, "per_user_daily";q=200;w=86400`,
+		} {
+			if got := a.Header.Get(name); got != want {
+				t.Errorf("%s = %q, want %q", name, got, want)
+			}
+		}
+		if got := a.Header.Get("RateLimit"); !regexp.MustCompile(`^"per_user";r=9;t=6, "per_user_daily";r=199;t=\d+$`).MatchString(got) {
+			t.Errorf("RateLimit = %q", got)
+		}
+		e := s.audit.last(t)
+		if e.Event != telemetry.EventDispensed || e.Type != tokenType || e.Source != "mint" || e.Outcome != "ok" ||
+			e.Token.Reveal() != token || e.SubjectHash == "" || e.SessionHash == "" || e.RequestID != a.Header.Get("X-Request-Id") || e.Client != "127.0.0.1" {
+			t.Errorf("audit = %+v", e)
+		}
+	}
+}
+
+func TestAnIdempotencyKeyGivesTheSameAnswerAndSaysSo(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	h := with(bearer(sign(t, nil)), "Idempotency-Key", "attempt-1")
+	first := s.do(t, call{header: h})
+	for _, key := range []string{"attempt-1", `"attempt-1"`} {
+		again := s.do(t, call{header: with(bearer(sign(t, nil)), "Idempotency-Key", key)})
+		if again.body["token"] != first.body["token"] || again.Header.Get("Idempotent-Replayed") != "true" {
+			t.Errorf("key %s: %s, replayed %q", key, again.raw, again.Header.Get("Idempotent-Replayed"))
+		}
+	}
+	if e := s.audit.last(t); e.Source != "replay" {
+		t.Errorf("audit = %+v", e)
+	}
+	wantProblem(t, s.do(t, call{path: scribePath + "?x=1", header: h}), 422, "idempotency_key_reused")
+	wantProblem(t, s.do(t, call{path: "/v1/single-use-token/batch_scribe", header: h}), 422, "idempotency_key_reused")
+	other := s.do(t, call{header: with(bearer(sign(t, jwt.MapClaims{"sub": "bob"})), "Idempotency-Key", "attempt-1")})
+	if other.body["token"] == first.body["token"] {
+		t.Error("another caller saw the answer")
+	}
+	if s.vendor.count() != 2 {
+		t.Errorf("%d vendor calls for 2 tokens", s.vendor.count())
+	}
+}
+
+func TestARequestThatIsRefusedNeverReachesTheVendor(t *testing.T) {
+	t.Parallel()
+	good := sign(t, nil)
+	long := strings.Repeat("k", 256)
+	tests := map[string]struct {
+		call
+		status int
+		code   string
+	}{
+		"no session":                                  {call{}, 401, "session_missing"},
+		"another scheme":                              {call{header: http.Header{"Authorization": {"Basic YTpi"}}}, 401, "session_missing"},
+		"an empty bearer":                             {call{header: http.Header{"Authorization": {"Bearer "}}}, 401, "session_missing"},
+		"an API key in place of a session":            {call{header: http.Header{"Xi-Api-Key": {"sk_1"}}}, 401, "session_missing"},
+		"a JWT that is none":                          {call{header: bearer("x.y.z")}, 401, "session_invalid"},
+		"a JWT that was tampered with":                {call{header: bearer(good[:len(good)-4] + "AAAA")}, 401, "session_invalid"},
+		"a JWT of another issuer":                     {call{header: bearer(sign(t, jwt.MapClaims{"iss": "https://evil.example"}))}, 401, "session_invalid"},
+		"a JWT that has expired":                      {call{header: bearer(sign(t, jwt.MapClaims{"exp": time.Now().Add(-time.Minute).Unix()}))}, 401, "session_expired"},
+		"two Authorization headers":                   {call{header: http.Header{"Authorization": {"Bearer " + good, "Bearer " + good}}}, 400, "invalid_request"},
+		"an empty idempotency key":                    {call{header: with(bearer(good), "Idempotency-Key", "")}, 400, "invalid_request"},
+		"an empty quoted idempotency key":             {call{header: with(bearer(good), "Idempotency-Key", `""`)}, 400, "invalid_request"},
+		"an idempotency key that is too long":         {call{header: with(bearer(good), "Idempotency-Key", long)}, 400, "invalid_request"},
+		"an idempotency key with a space":             {call{header: with(bearer(good), "Idempotency-Key", "a b")}, 400, "invalid_request"},
+		"an idempotency key beyond ASCII":             {call{header: with(bearer(good), "Idempotency-Key", "schlüssel")}, 400, "invalid_request"},
+		"an idempotency key with half its quotes":     {call{header: with(bearer(good), "Idempotency-Key", `"abc`)}, 400, "invalid_request"},
+		"an idempotency key with parameters":          {call{header: with(bearer(good), "Idempotency-Key", `"abc";p=1`)}, 400, "invalid_request"},
+		"two idempotency keys":                        {call{header: with(bearer(good), "Idempotency-Key", "a", "Idempotency-Key", "b")}, 400, "invalid_request"},
+		"a type that is unknown":                      {call{path: "/v1/single-use-token/nonsense", header: bearer(good)}, 404, "unknown_token_type"},
+		"a type in capitals":                          {call{path: "/v1/single-use-token/REALTIME_SCRIBE", header: bearer(good)}, 404, "unknown_token_type"},
+		"a path that is unknown":                      {call{path: "/v1/nonsense", header: bearer(good)}, 404, "not_found"},
+		"a method that is not taken":                  {call{method: http.MethodGet, header: bearer(good)}, 405, "method_not_allowed"},
+		"a body that is too large":                    {call{header: bearer(good), body: strings.Repeat("x", 17<<10)}, 413, "request_too_large"},
+		"headers that are too large":                  {call{header: with(bearer(good), "X-Padding", strings.Repeat("x", 40<<10))}, 431, "request_too_large"},
+		"a cookie from nowhere":                       {call{header: http.Header{"Cookie": {"session=" + good}}}, 403, "origin_not_allowed"},
+		"a cookie from another site":                  {call{header: with(nil, "Cookie", "session="+good, "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site")}, 403, "origin_not_allowed"},
+		"a cookie from a wildcard origin":             {call{header: with(nil, "Cookie", "session="+good, "Origin", "https://pr-1.preview.example.com")}, 403, "origin_not_allowed"},
+		"a cookie from another page of the same site": {call{header: with(nil, "Cookie", "session="+good, "Sec-Fetch-Site", "same-site")}, 403, "origin_not_allowed"},
+		"a cookie from the address bar":               {call{header: with(nil, "Cookie", "session="+good, "Sec-Fetch-Site", "none")}, 403, "origin_not_allowed"},
+		"a cookie with origin null":                   {call{header: with(nil, "Cookie", "session="+good, "Origin", "null")}, 403, "origin_not_allowed"},
+		"a login proxy's header from nowhere":         {call{header: with(nil, "X-Session", good)}, 403, "origin_not_allowed"},
+		"two session cookies":                         {call{header: with(nil, "Cookie", "session="+good+"; session="+good, "Sec-Fetch-Site", "same-origin")}, 400, "invalid_request"},
+		"a bad bearer beside a good cookie":           {call{header: with(bearer("x.y.z"), "Cookie", "session="+good, "Sec-Fetch-Site", "same-origin")}, 401, "session_invalid"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t)
+			a := s.do(t, tt.call)
+			wantProblem(t, a, tt.status, tt.code)
+			if s.vendor.count() != 0 {
+				t.Error("a token was minted for nothing")
+			}
+			if tt.code == "session_missing" && a.Header.Get("WWW-Authenticate") != "Bearer" {
+				t.Errorf("WWW-Authenticate = %q, want Bearer without an error", a.Header.Get("WWW-Authenticate"))
+			}
+			if strings.HasPrefix(tt.code, "session_i") && !strings.Contains(a.Header.Get("WWW-Authenticate"), `error="invalid_token"`) {
+				t.Errorf("WWW-Authenticate = %q", a.Header.Get("WWW-Authenticate"))
+			}
+			if tt.status == 405 && a.Header.Get("Allow") == "" {
+				t.Error("no Allow")
+			}
+		})
+	}
+}
+
+func TestCookieAndProxyCallersOfOurPagesAreServed(t *testing.T) {
+	t.Parallel()
+	good := sign(t, nil)
+	s := start(t, func(c *handlers.Config) { c.PublicHost = "voice.example.com" })
+	for name, h := range map[string]http.Header{
+		"a cookie with Sec-Fetch-Site: same-origin":         with(nil, "Cookie", "session="+good, "Sec-Fetch-Site", "same-origin"),
+		"a cookie from a listed origin":                     with(nil, "Cookie", "session="+good, "Origin", "https://app.example.com", "Sec-Fetch-Site", "cross-site"),
+		"a cookie from the same origin":                     with(nil, "Cookie", "session="+good, "Origin", s.URL),
+		"a cookie from the public address":                  with(nil, "Cookie", "session="+good, "Origin", "https://voice.example.com"),
+		"a login proxy's header":                            with(nil, "X-Session", good, "Sec-Fetch-Site", "same-origin"),
+		"a bearer from nowhere":                             bearer(good),
+		"a bearer in small letters from an unlisted origin": with(nil, "Authorization", "bearer "+good, "Origin", "https://evil.example"),
+		"a good bearer beside a bad cookie":                 with(bearer(good), "Cookie", "session=x"),
+	} {
+		if a := s.do(t, call{header: h}); a.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d %s", name, a.StatusCode, a.raw)
+		}
+	}
+}
+
+func TestEveryErrorOfTheVendorHasItsAnswer(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[vendorclient.Kind]struct {
+		status int
+		code   string
+	}{
+		vendorclient.KindKeyInvalid:       {503, "vendor_refused"},
+		vendorclient.KindKeyIDAsKey:       {503, "vendor_refused"},
+		vendorclient.KindScopeMissing:     {503, "vendor_refused"},
+		vendorclient.KindCreditsExhausted: {503, "vendor_refused"},
+		vendorclient.KindPlanTooLow:       {503, "vendor_refused"},
+		vendorclient.KindAddressRefused:   {503, "vendor_refused"},
+		vendorclient.KindTooManyAtOnce:    {503, "vendor_unavailable"},
+		vendorclient.KindRateLimited:      {503, "vendor_unavailable"},
+		vendorclient.KindBusy:             {503, "vendor_unavailable"},
+		vendorclient.KindServerError:      {503, "vendor_unavailable"},
+		vendorclient.KindTimeout:          {503, "vendor_unavailable"},
+		vendorclient.KindUnreachable:      {503, "vendor_unavailable"},
+		vendorclient.KindBreakerOpen:      {503, "vendor_unavailable"},
+		vendorclient.KindQueueFull:        {503, "overloaded"},
+		vendorclient.KindValidation:       {502, "vendor_error"},
+		vendorclient.KindNoToken:          {502, "vendor_error"},
+		vendorclient.KindBodyTooLarge:     {502, "vendor_error"},
+		vendorclient.KindRedirected:       {502, "vendor_error"},
+		vendorclient.KindUnexpectedStatus: {502, "vendor_error"},
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			s := start(t)
+			s.vendor.err = &vendorclient.Error{Operation: "mint", Kind: kind, Status: 401, Permission: "secret_permission", RequestID: "vendor-id"}
+			a := s.do(t, call{header: bearer(sign(t, nil))})
+			wantProblem(t, a, want.status, want.code)
+			for _, word := range []string{"secret_permission", "vendor-id", "401"} {
+				if strings.Contains(a.raw, word) {
+					t.Errorf("the answer holds %q: %s", word, a.raw)
+				}
+			}
+			if e := s.audit.last(t); e.Event != telemetry.EventRefused || e.Outcome != want.code || !e.Token.IsZero() || e.SubjectHash == "" {
+				t.Errorf("audit = %+v", e)
+			}
+		})
+	}
+}
+
+func TestLimitsAreTheCallersOwn(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	ada := bearer(sign(t, nil))
+	for range 10 {
+		if a := s.do(t, call{header: ada}); a.StatusCode != http.StatusOK {
+			t.Fatalf("status = %d", a.StatusCode)
+		}
+	}
+	a := s.do(t, call{header: ada})
+	wantProblem(t, a, 429, "rate_limited")
+	if got := a.Header.Get("RateLimit-Policy"); got != `"per_user";q=10;w=60, "per_user_daily";q=200;w=86400` {
+		t.Errorf("RateLimit-Policy = %q", got)
+	}
+	if got := a.Header.Get("RateLimit"); !regexp.MustCompile(`^"per_user";r=0;t=[1-6], "per_user_daily";r=190;t=\d+$`).MatchString(got) {
+		t.Errorf("RateLimit = %q", got)
+	}
+	if got := s.do(t, call{header: bearer(sign(t, jwt.MapClaims{"sub": "bob"}))}); got.StatusCode != http.StatusOK {
+		t.Errorf("another caller: %d", got.StatusCode)
+	}
+}
+
+func TestAPolicyThatDoesNotNameATypeRefusesIt(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(c *handlers.Config) { c.Policy = policy.Default("batch_scribe") })
+	a := s.do(t, call{header: bearer(sign(t, nil))})
+	wantProblem(t, a, 403, "token_type_not_allowed")
+	if got := a.Header.Get("WWW-Authenticate"); got != `Bearer error="insufficient_scope"` {
+		t.Errorf("WWW-Authenticate = %q", got)
+	}
+}
+
+func TestAnAttemptThatTakesTooLongIsInProgressOrUnavailable(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(c *handlers.Config) { c.RequestTimeout = 50 * time.Millisecond })
+	s.vendor.gate = make(chan struct{})
+	ada := bearer(sign(t, nil))
+	wantProblem(t, s.do(t, call{header: with(ada, "Idempotency-Key", "k")}), 409, "request_in_progress")
+	wantProblem(t, s.do(t, call{header: ada}), 503, "vendor_unavailable")
+	close(s.vendor.gate)
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		a := s.do(t, call{header: with(ada, "Idempotency-Key", "k")})
+		if a.StatusCode == http.StatusOK && a.Header.Get("Idempotent-Replayed") == "true" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the kept answer never came: %s", a.raw)
+		}
+	}
+}
+
+func TestAPanicIsOneRequestsProblem(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.vendor.panic = true
+	wantProblem(t, s.do(t, call{header: bearer(sign(t, nil))}), 500, "internal_error")
+	s.vendor.panic = false
+	if a := s.do(t, call{header: bearer(sign(t, nil))}); a.StatusCode != http.StatusOK {
+		t.Errorf("the next request: %d", a.StatusCode)
+	}
+}
+
+func TestNeitherLogNorProblemHoldsTokenOrSession(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	good := sign(t, nil)
+	token := s.do(t, call{header: bearer(good)}).body["token"].(string)
+	s.do(t, call{path: "/v1/" + good, header: bearer(good + "x")})
+	s.do(t, call{path: scribePath + "?session=" + good, header: with(bearer(good), "Origin", "https://evil.example")})
+	s.logMu.Lock()
+	defer s.logMu.Unlock()
+	if !strings.Contains(s.log.String(), "request_id") {
+		t.Fatal("nothing was logged")
+	}
+	for _, word := range []string{token, good, good[len(good)-20:], sessionKey} {
+		if strings.Contains(s.log.String(), word) {
+			t.Errorf("the log holds %q:\n%s", word, s.log.String())
+		}
+	}
+	if !strings.Contains(s.log.String(), "https://evil.example") || !strings.Contains(s.log.String(), "FAREBOX_ALLOWED_ORIGINS") {
+		t.Error("a refused origin is not told with its setting")
+	}
+}

@@ -1,0 +1,76 @@
+package sandbox
+
+import (
+	"crypto/rand"
+	"net/http"
+	"net/url"
+	"slices"
+)
+
+func (s *Sandbox) mint(x *exchange) {
+	if keyed(x) {
+		s.mintToken(x, false)
+	}
+}
+
+func (s *Sandbox) mintToken(x *exchange, repeat bool) {
+	tokenType := x.r.PathValue("token_type")
+	if !slices.Contains(tokenTypes, tokenType) {
+		writeError(x.w, faultKinds["validation"], shapeList)
+		return
+	}
+	writeJSON(x.w, http.StatusOK, map[string]any{"token": s.tokens.mint(tokenType, repeat)})
+}
+
+func (s *Sandbox) models(x *exchange) {
+	if !keyed(x) {
+		return
+	}
+	model := func(id, name string, speech bool) map[string]any {
+		return map[string]any{
+			"model_id": id, "name": name, "description": "The farebox sandbox lists this model for show.",
+			"can_do_text_to_speech": speech, "languages": []any{map[string]any{"language_id": "en", "name": "English"}},
+		}
+	}
+	writeJSON(x.w, http.StatusOK, []any{
+		model("eleven_flash_v2_5", "Eleven Flash v2.5", true),
+		model("eleven_multilingual_v2", "Eleven Multilingual v2", true),
+	})
+}
+
+// agent reads agent_id, or answers as the vendor does without one.
+func agent(x *exchange) (string, bool) {
+	id := x.r.URL.Query().Get("agent_id")
+	if id == "" {
+		writeError(x.w, faultKinds["validation"], shapeList)
+	}
+	return id, id != ""
+}
+
+func (s *Sandbox) signedURL(x *exchange) {
+	if !keyed(x) {
+		return
+	}
+	id, ok := agent(x)
+	if !ok {
+		return
+	}
+	query := url.Values{"agent_id": {id}, "conversation_signature": {"cvtkn_sandbox_" + rand.Text()}}
+	if x.r.URL.Query().Get("include_conversation_id") == "true" {
+		query.Set("conversation_id", "conv_sandbox_"+rand.Text())
+	}
+	signed := url.URL{Scheme: "ws", Host: x.r.Host, Path: "/v1/convai/conversation", RawQuery: query.Encode()}
+	if x.r.TLS != nil {
+		signed.Scheme = "wss"
+	}
+	writeJSON(x.w, http.StatusOK, map[string]any{"signed_url": signed.String()})
+}
+
+func (s *Sandbox) conversationToken(x *exchange) {
+	if !keyed(x) {
+		return
+	}
+	if _, ok := agent(x); ok {
+		writeJSON(x.w, http.StatusOK, map[string]any{"token": "sandbox_" + rand.Text(), "conversation_id": "conv_sandbox_" + rand.Text()})
+	}
+}

@@ -1,0 +1,16 @@
+// Package sandbox is a stand-in for the vendor: a server with ElevenLabs' wire
+// format in which a single-use token really works once. It is stricter than the
+// vendor where the two could differ.
+//
+// Its limits, first: it understands no speech and speaks no language. What it
+// "transcribes" says truthfully that it is the sandbox's, with what it measured
+// of the audio; what it "speaks" is a synthetic babble in the rhythm of the
+// text, as PCM or µ-law alone. Any non-empty API key is good to it, save one
+// that looks real, which is refused and not recorded. It keeps everything in
+// memory. It knows single-use tokens, the list of models, the realtime Scribe
+// socket, the two text-to-speech sockets, the transcription of a file and the
+// agents' two credentials; whatever else is asked is answered with 501.
+//
+// It can be told to be slow, busy, broken or wrong, and keeps a record of calls:
+// see the control endpoints in control.go.
+package sandbox

@@ -1,0 +1,154 @@
+package web
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+)
+
+const assetsPrefix = "/assets/"
+
+// worklet is the module that the audio thread loads, not the page.
+const worklet = "recorder.worklet.js"
+
+// asset is one embedded file, ready to be answered.
+type asset struct {
+	contentType     string
+	plain, squeezed variant
+}
+
+// variant is a file as it goes over the wire. Each has an ETag of its own
+// (RFC 9110, 8.8.3.3).
+type variant struct {
+	content []byte
+	etag    string
+}
+
+func newVariant(content []byte) variant {
+	sum := sha256.Sum256(content)
+	return variant{content: content, etag: `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
+}
+
+func (p *Page) loadAssets() error {
+	entries, err := fs.ReadDir(files, "assets")
+	if err != nil {
+		return fmt.Errorf("web: %w", err)
+	}
+	p.assets = make(map[string]asset, len(entries))
+	for _, entry := range entries {
+		name := entry.Name()
+		contentType := contentTypeOf(name)
+		if contentType == "" {
+			return fmt.Errorf("web: %s is of no known type", name)
+		}
+		content, err := fs.ReadFile(files, "assets/"+name)
+		if err != nil {
+			return fmt.Errorf("web: %w", err)
+		}
+		squeezed, err := squeeze(content)
+		if err != nil {
+			return fmt.Errorf("web: %w", err)
+		}
+		p.assets[name] = asset{contentType: contentType, plain: newVariant(content), squeezed: newVariant(squeezed)}
+		if path.Ext(name) == ".js" && name != worklet {
+			p.modules = append(p.modules, name)
+		}
+	}
+	return nil
+}
+
+// contentTypeOf does not ask the machine's own table, which differs.
+func contentTypeOf(name string) string {
+	switch path.Ext(name) {
+	case ".js":
+		return "text/javascript; charset=utf-8"
+	case ".css":
+		return "text/css; charset=utf-8"
+	case ".svg":
+		return "image/svg+xml"
+	}
+	return ""
+}
+
+// Assets serves what stands under /assets/, for GET and HEAD. Browsers keep it
+// and ask each time whether it is still the same (ETag), so that a new version
+// never runs with parts of an old one.
+func (p *Page) Assets() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			refuse(w, http.StatusMethodNotAllowed, "method_not_allowed", "Only GET and HEAD are answered here.")
+			return
+		}
+		name, _ := strings.CutPrefix(r.URL.Path, assetsPrefix)
+		found, ok := p.assets[name]
+		if !ok {
+			refuse(w, http.StatusNotFound, "not_found", "There is nothing at this path.")
+			return
+		}
+		h := w.Header()
+		sent := found.plain
+		h.Add("Vary", "Accept-Encoding")
+		if takesGzip(r) {
+			sent = found.squeezed
+			h.Set("Content-Encoding", "gzip")
+		}
+		h.Set("Content-Type", found.contentType)
+		h.Set("ETag", sent.etag)
+		h.Set("Cache-Control", "no-cache")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		// An SVG is a document when it is opened by itself.
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'")
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(sent.content))
+	})
+}
+
+func squeeze(content []byte) ([]byte, error) {
+	var b bytes.Buffer
+	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := z.Write(content); err != nil {
+		return nil, err
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// takesGzip reports whether the caller names gzip among the codings that it
+// takes and does not weigh it with nothing (RFC 9110, 12.5.3).
+func takesGzip(r *http.Request) bool {
+	for _, coding := range strings.Split(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
+		name, weight, _ := strings.Cut(coding, ";")
+		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			_, q, _ := strings.Cut(strings.ToLower(weight), "q=")
+			return q == "" || strings.Trim(strings.TrimSpace(q), "0.") != ""
+		}
+	}
+	return false
+}
+
+// refuse answers problem details (RFC 9457) with the request id that the
+// service has set before.
+func refuse(w http.ResponseWriter, status int, code, detail string) {
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"type": "urn:farebox:problem:" + code, "title": http.StatusText(status), "status": status,
+		"detail": detail, "code": code, "request_id": h.Get("X-Request-Id"),
+	})
+}

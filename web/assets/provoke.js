@@ -1,0 +1,101 @@
+// In dev alone: makes each thing go wrong once, so that one can see what a
+// caller gets.
+import { byId, make } from './dom.js'
+import { clearProblem, showProblem } from './errors.js'
+import { Problem } from './problem.js'
+import { demoSession } from './session.js'
+import { newKey, problemOf, requestToken } from './token.js'
+
+const type = 'realtime_scribe'
+
+/** @typedef {import('./machine.js').Machine} Machine */
+
+/** @type {[name: string, label: string, code: string, run: (machine: Machine) => Promise<unknown>][]} */
+const provocations = [
+  ['too-many', 'Ask too often', '429 rate_limited', tooMany],
+  ['session-over', 'Let the session run out', '401 session_expired', sessionOver],
+  ['session-damaged', 'Damage the session', '401 session_invalid', (machine) => machine.ask(type, { headers: { Authorization: 'Bearer not.a.session' } })],
+  ['session-missing', 'Come without a session', '401 session_missing', nobody],
+  ['vendor-away', 'Send the vendor away', '503 vendor_unavailable', (machine) => withFault('server_error', machine)],
+  ['vendor-refuses', 'Use up the credits', '503 vendor_refused', (machine) => withFault('credits_exhausted', machine)],
+  ['vendor-odd', 'Answer without a token', '502 vendor_error', (machine) => withFault('no_token', machine)],
+  ['key-reused', 'Use one key twice', '422 idempotency_key_reused', keyReused],
+  ['malformed', 'Send a bad key', '400 invalid_request', (machine) => machine.ask(type, { idempotencyKey: 'two words' })],
+  ['unknown-type', 'Ask for another ticket', '404 unknown_token_type', (machine) => machine.ask('paper')],
+  ['wrong-method', 'Use the wrong method', '405 method_not_allowed', wrongMethod],
+]
+
+/** @param {Machine} machine */
+export function offerProvocations(machine) {
+  let busy = false
+  for (const [name, label, code, run] of provocations) {
+    const button = make('button', { type: 'button', 'data-testid': `provoke-${name}` }, label, make('code', {}, code))
+    button.onclick = async () => {
+      if (busy) return
+      busy = true
+      button.setAttribute('aria-busy', 'true')
+      clearProblem()
+      try {
+        await run(machine)
+        throw new Problem('page_fault', { detail: 'Nothing went wrong this time.' })
+      } catch (error) {
+        showProblem(byId('provoke-problems'), Problem.from(error))
+      }
+      button.removeAttribute('aria-busy')
+      busy = false
+    }
+    byId('provoke').append(make('li', {}, button))
+  }
+}
+
+/** @param {Machine} machine */
+async function tooMany(machine) {
+  for (let i = 0; i < 60; i++) await machine.ask(type)
+}
+
+/** @param {Machine} machine */
+async function sessionOver(machine) {
+  const hour = 3600
+  const now = Math.floor(Date.now() / 1000)
+  const claims = { sub: machine.session.subject || 'ada', iat: now - 2 * hour, exp: now - hour }
+  const { session } = await demoSession(claims, machine.fetch, 'omit')
+  await machine.ask(type, { headers: { Authorization: `Bearer ${session}` } })
+}
+
+/** @param {Machine} machine */
+function nobody(machine) {
+  /** @type {typeof fetch} */
+  const fetcher = (input, init) => machine.fetch(input, { ...init, credentials: 'omit' })
+  return requestToken(type, { headers: {}, fetcher })
+}
+
+/** @param {Machine} machine */
+async function keyReused(machine) {
+  const idempotencyKey = newKey()
+  await machine.ask(type, { idempotencyKey })
+  await machine.ask('tts_websocket', { idempotencyKey })
+}
+
+/** @param {Machine} machine */
+async function wrongMethod(machine) {
+  const response = await machine.fetch(`v1/single-use-token/${type}`, { method: 'GET', headers: machine.session.headers() })
+  throw await problemOf(response)
+}
+
+/**
+ * Has the sandbox fail for as long as one request takes.
+ * @param {string} fault
+ * @param {Machine} machine
+ */
+async function withFault(fault, machine) {
+  const told = await fetch('_sandbox/faults', {
+    method: 'POST', headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ operation: 'mint', fault, times: 10 }),
+  })
+  if (!told.ok) throw new Problem('page_fault', { detail: 'The sandbox does not know this fault.' })
+  try {
+    await machine.ask(type)
+  } finally {
+    await fetch('_sandbox/faults', { method: 'DELETE' })
+  }
+}

@@ -1,0 +1,132 @@
+// The paper tickets: what each one is, what has become of it, and how it looks.
+import { announce, byId, make, shorten } from './dom.js'
+
+/** @type {Record<string, string>} */
+const names = { realtime_scribe: 'Live transcription', batch_scribe: 'Transcribe a file', tts_websocket: 'Speech' }
+
+/** @typedef {'fresh' | 'in-use' | 'used' | 'expired' | 'refused'} State */
+
+/** @type {Record<State, string>} */
+const stateNames = { fresh: 'Fresh', 'in-use': 'In use', used: 'Used', expired: 'Expired', refused: 'Refused' }
+
+export class Ticket {
+  /** @type {State} */
+  state = 'fresh'
+  #was = '' // why it can be no good any more
+
+  /**
+   * @param {number} number
+   * @param {import('./token.js').Grant} grant
+   * @param {number} milliseconds it took to print
+   * @param {(ticket: Ticket) => void} onTry
+   */
+  constructor(number, grant, milliseconds, onTry) {
+    this.number = number
+    this.grant = grant
+    this.due = Date.now() + grant.expiresIn * 1000
+    this.stateText = make('span', { class: 'state' })
+    this.leftText = make('span', { class: 'small' })
+    this.life = make('i')
+    this.verdict = make('p', { class: 'verdict', hidden: '' })
+    this.button = make('button', { type: 'button' })
+    this.button.onclick = () => this.state !== 'in-use' && onTry(this)
+    const printed = `Printed in ${Math.round(milliseconds)} ms${grant.replayed ? ', the same as before' : ''}`
+    this.element = make('li', { class: 'ticket', 'data-testid': 'ticket', 'data-type': grant.tokenType },
+      make('div', { class: 'stub', 'aria-hidden': 'true' }, 'Ticket', make('b', {}, String(number)), 'one ride'),
+      make('div', { class: 'fare' },
+        make('div', { class: 'row' }, make('h3', {}, names[grant.tokenType] ?? grant.tokenType), this.stateText),
+        make('code', {}, grant.tokenType),
+        make('code', { class: 'token' }, shorten(grant.token)),
+        make('div', { class: 'life' }, this.life),
+        make('div', { class: 'row' }, this.leftText, make('span', { class: 'small' }, printed)),
+        this.verdict, this.button))
+    this.#become('fresh')
+  }
+
+  /** @returns {number} seconds to live */
+  get left() { return Math.max(0, (this.due - Date.now()) / 1000) }
+
+  /** The vendor is shown the ticket. From here on it is nobody's fresh ticket. */
+  use() { this.#become('in-use') }
+
+  /** @param {string} [how] what became of the ride */
+  tear(how = '') {
+    this.#was = 'It was good for one ride.'
+    this.#become('used', how)
+  }
+
+  /** @param {string} detail the vendor's words */
+  refuse(detail) {
+    const why = this.#was ? `Refused, as promised. ${this.#was}` : 'The vendor did not take this ticket.'
+    this.#become('refused', why, detail)
+  }
+
+  /** The vendor took it again, which must not be. */
+  breakPromise() { this.#become('used', 'Taken a second time. This must not happen; please report it.') }
+
+  /** Brings what time changes up to date. */
+  tick() {
+    if (this.state === 'fresh' && this.left === 0) {
+      this.#was = 'Its time was over.'
+      this.#become('expired')
+    }
+    this.life.style.setProperty('--left', String(this.left / this.grant.expiresIn || 0))
+    if (this.state !== 'fresh') return
+    const seconds = Math.ceil(this.left)
+    this.leftText.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')} left`
+  }
+
+  /**
+   * @param {State} state
+   * @param {string} [verdict]
+   * @param {string} [detail]
+   */
+  #become(state, verdict = '', detail = '') {
+    this.state = state
+    this.element.dataset.state = state
+    this.stateText.textContent = stateNames[state]
+    this.verdict.textContent = detail ? `${verdict} The vendor says: “${detail}”` : verdict
+    this.verdict.hidden = !verdict
+    const again = state !== 'fresh' && state !== 'in-use'
+    this.button.textContent = state === 'in-use' ? 'In use' : again ? 'Try it again' : 'Use it'
+    this.button.dataset.testid = again ? 'ticket-try-again' : 'ticket-try'
+    this.button.setAttribute('aria-label', `${this.button.textContent}: ticket ${this.number}`)
+    this.button.setAttribute('aria-disabled', String(state === 'in-use'))
+    if (again) this.leftText.textContent = state === 'expired' ? 'Out of time' : 'Torn'
+    this.tick()
+    announce(`Ticket ${this.number}, ${names[this.grant.tokenType]}: ${stateNames[state]}. ${this.verdict.textContent}`)
+  }
+}
+
+export class Tickets {
+  /** @type {Ticket[]} newest first */
+  #all = []
+  #printed = 0
+  #keep = 6
+
+  constructor() {
+    setInterval(() => this.#all.forEach((ticket) => ticket.tick()), 1000)
+  }
+
+  /**
+   * @param {import('./token.js').Grant} grant
+   * @param {number} milliseconds
+   * @param {(ticket: Ticket) => void} onTry
+   */
+  add(grant, milliseconds, onTry) {
+    const ticket = new Ticket(++this.#printed, grant, milliseconds, onTry)
+    this.#all.unshift(ticket)
+    byId('tickets').prepend(ticket.element)
+    byId('no-tickets').hidden = true
+    while (this.#all.length > this.#keep && this.#all.at(-1)?.state !== 'in-use') this.#all.pop()?.element.remove()
+    return ticket
+  }
+
+  /**
+   * @param {string} type
+   * @returns {Ticket | undefined} the newest fresh one
+   */
+  fresh(type) {
+    return this.#all.find((ticket) => ticket.state === 'fresh' && ticket.left > 0 && ticket.grant.tokenType === type)
+  }
+}

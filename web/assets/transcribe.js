@@ -1,0 +1,34 @@
+// Transcribing a file: one request, one ticket.
+import { Problem } from './problem.js'
+
+/**
+ * @param {import('./token.js').Grant} grant
+ * @param {Blob} recording
+ * @param {string} name
+ * @param {typeof fetch} fetcher
+ * @returns {Promise<string>} the text
+ * @throws {Problem} with code auth_error where the ticket is refused
+ */
+export async function transcribe(grant, recording, name, fetcher) {
+  const form = new FormData()
+  form.append(grant.tokenParameter, grant.token)
+  form.append('model_id', 'scribe_v1')
+  form.append('file', recording, name)
+  const response = await fetcher(`${grant.baseUrl}/v1/speech-to-text`, { method: 'POST', body: form, credentials: 'omit' })
+  const body = await response.json().catch(() => ({}))
+  if (response.ok && typeof body.text === 'string') return body.text
+  throw new Problem(response.status === 401 ? 'auth_error' : 'transcription_failed', {
+    status: response.status, detail: saidBy(body),
+  })
+}
+
+/**
+ * The vendor's words, which come in several shapes.
+ * @param {any} body
+ * @returns {string}
+ */
+function saidBy({ detail }) {
+  if (typeof detail === 'string') return detail
+  if (Array.isArray(detail)) return detail.map((entry) => entry?.msg ?? '').join('; ')
+  return detail?.message ?? ''
+}

@@ -1,0 +1,121 @@
+// Package web holds the page at / and its assets: hand-written HTML, CSS and ES
+// modules, embedded, with no build step and no third-party code.
+package web
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+//go:embed index.html assets
+var files embed.FS
+
+// Config is what the page must know of its service. Its zero value is a page
+// of a service without a login of its own.
+type Config struct {
+	// Dev says that the vendor is the sandbox and that a demo sign-in is at
+	// dev/session; the page says so too.
+	Dev bool
+	// LoginURL is where someone without a session signs in, an http or https
+	// URL; "" where the page knows of none. The page adds return_to.
+	LoginURL string
+	// ReturnTo is the page's public address, for return_to; "" where the
+	// address in the browser is the right one.
+	ReturnTo string
+	// VendorOrigins are the origins, http(s) and ws(s), where tokens are
+	// redeemed, if not at this page's own host. The page may connect to these
+	// and to nothing else.
+	VendorOrigins []string
+}
+
+// Visitor is who looks at the page, as far as a cookie session says.
+type Visitor struct {
+	SignedIn bool
+	Subject  string
+}
+
+// Page serves the page and its assets. It is immutable and safe for concurrent
+// use.
+type Page struct {
+	cfg     Config
+	index   *template.Template
+	assets  map[string]asset
+	modules []string
+	connect string // the vendor's part of connect-src
+}
+
+// view is what index.html is filled with.
+type view struct {
+	Dev      bool
+	SignedIn bool
+	Subject  string
+	LoginURL string
+	ReturnTo string
+	Modules  []string
+}
+
+// New reads the embedded files. It returns an error where cfg holds something
+// that is no address of the asked kind.
+func New(cfg Config) (*Page, error) {
+	for name, address := range map[string]string{"LoginURL": cfg.LoginURL, "ReturnTo": cfg.ReturnTo} {
+		if address != "" && !isHTTPURL(address) {
+			return nil, fmt.Errorf("web: %s is no http or https URL", name)
+		}
+	}
+	for _, origin := range cfg.VendorOrigins {
+		if !isConnectOrigin(origin) {
+			return nil, errors.New("web: VendorOrigins holds something that is no origin")
+		}
+	}
+	p := &Page{cfg: cfg, connect: strings.Join(cfg.VendorOrigins, " ")}
+	if err := p.loadAssets(); err != nil {
+		return nil, err
+	}
+	var err error
+	if p.index, err = template.ParseFS(files, "index.html"); err != nil {
+		return nil, fmt.Errorf("web: %w", err)
+	}
+	return p, nil
+}
+
+// ServeIndex answers with the page, greeting v, and sets the headers that
+// confine it. The caller has matched the path and the method, GET or HEAD.
+func (p *Page) ServeIndex(w http.ResponseWriter, r *http.Request, v Visitor) {
+	var body bytes.Buffer
+	err := p.index.Execute(&body, view{
+		Dev: p.cfg.Dev, SignedIn: v.SignedIn, Subject: v.Subject,
+		LoginURL: p.cfg.LoginURL, ReturnTo: p.cfg.ReturnTo, Modules: p.modules,
+	})
+	if err != nil {
+		http.Error(w, "the page could not be made", http.StatusInternalServerError)
+		return
+	}
+	p.confine(w.Header(), r)
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if r.Method == http.MethodHead {
+		return
+	}
+	_, _ = w.Write(body.Bytes())
+}
+
+func isHTTPURL(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil
+}
+
+// isConnectOrigin keeps what would end a directive or a policy out of the
+// header.
+func isConnectOrigin(origin string) bool {
+	scheme, host, found := strings.Cut(origin, "://")
+	switch scheme {
+	case "http", "https", "ws", "wss":
+		return found && isHost(host)
+	}
+	return false
+}
