@@ -8,7 +8,7 @@ import (
 
 // features are those that the page denies itself, so that nobody who got into
 // it could use them. The microphone is the one that it asks for.
-const features = "accelerometer autoplay bluetooth camera clipboard-read display-capture encrypted-media fullscreen gamepad geolocation gyroscope hid " +
+const features = "accelerometer autoplay camera clipboard-read display-capture encrypted-media fullscreen gamepad geolocation gyroscope hid " +
 	"idle-detection local-fonts magnetometer midi payment picture-in-picture publickey-credentials-create publickey-credentials-get " +
 	"screen-wake-lock serial storage-access usb window-management xr-spatial-tracking"
 

@@ -26,7 +26,8 @@ export function showProblem(place, problem) {
   place.append(box)
   // An alert is read out when something comes into it, not when it comes.
   said.append(make('p', {}, make('b', {}, happened)), make('p', {}, todo))
-  if (problem.detail) said.append(make('p', { class: 'small' }, `It says: ${problem.detail}`))
+  // What the service says stands in full among what just happened.
+  if (problem.detail && !problem.requestId) said.append(make('p', { class: 'small' }, `It says: ${problem.detail}`))
 
   const stop = countDown(wait, problem.retryAfter)
   clear = () => {

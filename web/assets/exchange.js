@@ -121,7 +121,7 @@ export class Exchange {
   #getSession(claims) {
     if (!this.isDev) return 'SESSION=   # the session JWT of who asks\n'
     const url = quote(new URL('dev/session', document.baseURI).href)
-    return `SESSION=$(curl -s ${url} -H 'Content-Type: application/json' \\\n  -d ${quote(claims)} | sed 's/.*"session":"\\([^"]*\\)".*/\\1/')\n`
+    return `SESSION=$(curl -s ${url} \\\n  -H 'Content-Type: application/json' -d ${quote(claims)} \\\n  | sed 's/.*"session":"\\([^"]*\\)".*/\\1/')\n`
   }
 }
 

@@ -20,8 +20,8 @@ const provocations = [
   ['vendor-refuses', 'Use up the credits', '503 vendor_refused', (machine) => withFault('credits_exhausted', machine)],
   ['vendor-odd', 'Answer without a token', '502 vendor_error', (machine) => withFault('no_token', machine)],
   ['key-reused', 'Use one key twice', '422 idempotency_key_reused', keyReused],
-  ['malformed', 'Send a bad key', '400 invalid_request', (machine) => machine.ask(type, { idempotencyKey: 'two words' })],
-  ['unknown-type', 'Ask for another ticket', '404 unknown_token_type', (machine) => machine.ask('paper')],
+  ['malformed', 'Send a bad key', '400 invalid_request', async (machine) => machine.ask(type, { ...await stranger(machine), idempotencyKey: 'two words' })],
+  ['unknown-type', 'Ask for another ticket', '404 unknown_token_type', async (machine) => machine.ask('paper', await stranger(machine))],
   ['wrong-method', 'Use the wrong method', '405 method_not_allowed', wrongMethod],
 ]
 
@@ -37,7 +37,7 @@ export function offerProvocations(machine) {
       clearProblem()
       try {
         await run(machine)
-        throw new Problem('page_fault', { detail: 'Nothing went wrong this time.' })
+        throw new Problem('nothing_wrong')
       } catch (error) {
         showProblem(byId('provoke-problems'), Problem.from(error))
       }
@@ -46,6 +46,16 @@ export function offerProvocations(machine) {
     }
     byId('provoke').append(make('li', {}, button))
   }
+}
+
+/**
+ * Somebody else's session, so that the visitor keeps their own tickets.
+ * @param {Machine} machine
+ * @param {Record<string, unknown>} [claims]
+ */
+async function stranger(machine, claims = {}) {
+  const { session } = await demoSession({ sub: `stranger-${newKey().slice(0, 8)}`, ...claims }, machine.fetch, 'omit')
+  return { headers: { Authorization: `Bearer ${session}` } }
 }
 
 /** @param {Machine} machine */
@@ -57,9 +67,7 @@ async function tooMany(machine) {
 async function sessionOver(machine) {
   const hour = 3600
   const now = Math.floor(Date.now() / 1000)
-  const claims = { sub: machine.session.subject || 'ada', iat: now - 2 * hour, exp: now - hour }
-  const { session } = await demoSession(claims, machine.fetch, 'omit')
-  await machine.ask(type, { headers: { Authorization: `Bearer ${session}` } })
+  await machine.ask(type, await stranger(machine, { iat: now - 2 * hour, exp: now - hour }))
 }
 
 /** @param {Machine} machine */
@@ -71,14 +79,14 @@ function nobody(machine) {
 
 /** @param {Machine} machine */
 async function keyReused(machine) {
-  const idempotencyKey = newKey()
-  await machine.ask(type, { idempotencyKey })
-  await machine.ask('tts_websocket', { idempotencyKey })
+  const options = { ...await stranger(machine), idempotencyKey: newKey() }
+  await machine.ask(type, options)
+  await machine.ask('tts_websocket', options)
 }
 
 /** @param {Machine} machine */
 async function wrongMethod(machine) {
-  const response = await machine.fetch(`v1/single-use-token/${type}`, { method: 'GET', headers: machine.session.headers() })
+  const response = await machine.fetch(`v1/single-use-token/${type}`, { method: 'GET', ...await stranger(machine) })
   throw await problemOf(response)
 }
 
@@ -88,13 +96,14 @@ async function wrongMethod(machine) {
  * @param {Machine} machine
  */
 async function withFault(fault, machine) {
+  const asStranger = await stranger(machine)
   const told = await fetch('_sandbox/faults', {
     method: 'POST', headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ operation: 'mint', fault, times: 10 }),
   })
   if (!told.ok) throw new Problem('page_fault', { detail: 'The sandbox does not know this fault.' })
   try {
-    await machine.ask(type)
+    await machine.ask(type, asStranger)
   } finally {
     await fetch('_sandbox/faults', { method: 'DELETE' })
   }

@@ -45,6 +45,7 @@ const words = {
   microphone_refused: ['The browser did not give the microphone.', 'Allow it in the address bar, or play the sample.'],
   microphone_missing: ['There is no microphone.', 'Plug one in, or play the sample.'],
   microphone_needs_https: ['Browsers give the microphone only over https or on localhost.', 'Open this page that way, or play the sample.'],
+  nothing_wrong: ['Nothing went wrong this time.', 'Press it again.'],
   page_fault: ['This page made a mistake.', 'Load it again.'],
 }
 
