@@ -57,13 +57,14 @@ export class Exchange {
   }
 
   /**
-   * Adds a line, or counts it where it is the last one's kind again.
+   * Adds a line, or counts it where one of the last two is of its kind: sound
+   * goes out and text comes in by turns.
    * @param {string} kind
    * @param {string} text
    */
   #say(kind, text) {
-    const last = this.#lines.at(-1)
-    if (last?.kind === kind) Object.assign(last, { text, times: last.times + 1 })
+    const like = this.#lines.slice(-2).find((line) => line.kind === kind)
+    if (like) Object.assign(like, { text, times: like.times + 1 })
     else this.#lines.push({ kind, text, times: 1 })
     // The first line is the address.
     if (this.#lines.length > socketLines) this.#lines.splice(1, 1)

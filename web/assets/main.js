@@ -37,6 +37,7 @@ for (const button of document.querySelectorAll('[data-print]')) {
     if (dataset.busy) return
     dataset.busy = 'true'
     clearProblem()
+    announce('Printing a ticket.')
     try {
       await machine.print(dataset.print ?? '')
     } catch (error) {

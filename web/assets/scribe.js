@@ -29,7 +29,7 @@ export async function connectScribe(grant, { watch, onPartial, onCommitted, onEn
   let trouble = null
   let accepted = false
   let pending = 0 // samples sent since the last commit
-  /** @type {ReturnType<typeof verdict<void>> | null} */
+  /** @type {ReturnType<typeof verdict> | null} */
   let last = null
   const acceptance = verdict()
 

@@ -61,15 +61,17 @@ export function openSocket(url, watch, { onOpen, onFrame, onEnd }) {
 
 /**
  * A promise that is settled from outside, and fails where nobody does in time.
- * @template T
  * @param {number} [milliseconds]
  */
 export function verdict(milliseconds = patience) {
-  /** @type {PromiseWithResolvers<T>} */
-  let settle = /** @type {any} */ ({})
-  const promise = /** @type {Promise<T>} */ (new Promise((resolve, reject) => { settle = /** @type {any} */ ({ resolve, reject }) }))
-  const timer = setTimeout(() => settle.reject(new Problem('socket_silent')), milliseconds)
+  let resolve = () => {}
+  let reject = (/** @type {Problem} */ _) => {}
+  const promise = /** @type {Promise<void>} */ (new Promise((yes, no) => {
+    resolve = yes
+    reject = no
+  }))
+  const timer = setTimeout(() => reject(new Problem('socket_silent')), milliseconds)
   const stop = () => clearTimeout(timer)
   promise.then(stop, stop)
-  return { promise, resolve: settle.resolve, reject: settle.reject }
+  return { promise, resolve, reject }
 }

@@ -1,0 +1,119 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+	"time"
+
+	"farebox/internal/sandbox"
+	"farebox/internal/secret"
+	vendorclient "farebox/vendor_client"
+)
+
+// Client and sandbox share no types, so that one can catch the other's
+// mistakes; here they meet.
+func TestEveryFaultOfTheSandboxIsKnownToTheClient(t *testing.T) {
+	t.Parallel()
+	// What each fault is to the client, by shape where that matters: "" is the
+	// fault's usual one.
+	tests := map[string]map[string]vendorclient.Kind{
+		"key_invalid":       {"": vendorclient.KindKeyInvalid, "new": vendorclient.KindKeyInvalid, "legacy": vendorclient.KindKeyInvalid, "string": vendorclient.KindKeyInvalid, "list": vendorclient.KindKeyInvalid},
+		"key_id_as_key":     {"": vendorclient.KindKeyIDAsKey, "legacy": vendorclient.KindKeyIDAsKey},
+		"scope_missing":     {"": vendorclient.KindScopeMissing, "legacy": vendorclient.KindScopeMissing},
+		"credits_exhausted": {"": vendorclient.KindCreditsExhausted, "new": vendorclient.KindCreditsExhausted},
+		"plan_too_low":      {"": vendorclient.KindPlanTooLow, "legacy": vendorclient.KindPlanTooLow, "string": vendorclient.KindPlanTooLow},
+		"address_refused":   {"": vendorclient.KindAddressRefused, "legacy": vendorclient.KindAddressRefused, "string": vendorclient.KindAddressRefused, "list": vendorclient.KindAddressRefused},
+		"too_many_at_once":  {"": vendorclient.KindTooManyAtOnce, "legacy": vendorclient.KindTooManyAtOnce},
+		"rate_limited":      {"": vendorclient.KindRateLimited, "legacy": vendorclient.KindRateLimited, "string": vendorclient.KindRateLimited, "list": vendorclient.KindRateLimited},
+		"busy":              {"": vendorclient.KindBusy, "legacy": vendorclient.KindBusy},
+		"validation":        {"": vendorclient.KindValidation, "new": vendorclient.KindValidation, "string": vendorclient.KindValidation},
+		"not_found":         {"": vendorclient.KindUnexpectedStatus},
+		"request_timeout":   {"": vendorclient.KindTimeout},
+		"server_error":      {"": vendorclient.KindServerError, "new": vendorclient.KindServerError},
+		"bad_gateway":       {"": vendorclient.KindServerError},
+		"unavailable":       {"": vendorclient.KindServerError},
+		"gateway_timeout":   {"": vendorclient.KindServerError},
+		"html_error":        {"": vendorclient.KindServerError},
+		"html":              {"": vendorclient.KindNoToken},
+		"no_token":          {"": vendorclient.KindNoToken},
+		"empty_token":       {"": vendorclient.KindNoToken},
+		"odd_token":         {"": vendorclient.KindNoToken},
+		"long_token":        {"": vendorclient.KindNoToken},
+		"wrong_type":        {"": vendorclient.KindNoToken},
+		"huge_body":         {"": vendorclient.KindBodyTooLarge},
+		"redirect":          {"": vendorclient.KindRedirected},
+		"broken_connection": {"": vendorclient.KindUnreachable},
+		"truncated":         {"": vendorclient.KindUnreachable},
+		"hang":              {"": vendorclient.KindTimeout},
+		// No errors to the client: a slow answer, and a token that it cannot
+		// know to be an old one.
+		"delay": {"": ""}, "same_token": {"": ""},
+	}
+	sockets := []string{"quota_exceeded", "rate_limited_frame", "queue_overflow", "resource_exhausted", "session_time_limit_exceeded", "transcriber_error", "unaccepted_terms", "drop"}
+	for _, kind := range sockets {
+		tests[kind] = nil // only on sockets
+	}
+	for _, kind := range sandbox.FaultKinds() {
+		if _, known := tests[kind]; !known {
+			t.Errorf("the fault %s is not in this table", kind)
+		}
+	}
+	for fault, byShape := range tests {
+		for shape, want := range byShape {
+			t.Run(fault+" "+shape, func(t *testing.T) {
+				t.Parallel()
+				vendor, err := sandbox.New(sandbox.Config{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				server := httptest.NewServer(vendor.Handler())
+				t.Cleanup(server.Close)
+				base, err := url.Parse(server.URL)
+				if err != nil {
+					t.Fatal(err)
+				}
+				timeout := 10 * time.Second
+				if fault == "hang" {
+					timeout = 30 * time.Millisecond
+				}
+				client, err := vendorclient.New(vendorclient.Config{
+					BaseURL: base, APIKey: secret.New("sandbox"), Timeout: timeout, Concurrency: 2,
+					Now: time.Now, Log: slog.New(slog.DiscardHandler),
+					Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(client.Close)
+				if err := vendor.Inject(sandbox.Fault{Operation: "mint", Kind: fault, Shape: shape, DelayMS: 1}); err != nil {
+					t.Fatal(err)
+				}
+				_, err = client.Mint(t.Context(), vendorclient.BatchScribe)
+				var got vendorclient.Kind
+				var vendorError *vendorclient.Error
+				if errors.As(err, &vendorError) {
+					got = vendorError.Kind
+				}
+				if got != want || (err == nil) != (want == "") {
+					t.Errorf("error = %v, want %q", err, want)
+				}
+				if vendorError != nil && fault == "scope_missing" && vendorError.Permission != "speech_to_text" {
+					t.Errorf("permission = %q", vendorError.Permission)
+				}
+				vendor.ClearFaults()
+				if _, err := client.Mint(t.Context(), vendorclient.BatchScribe); err != nil {
+					t.Errorf("once the fault is gone: %v", err)
+				}
+				for _, call := range vendor.Calls() {
+					if call.Headers["Cache-Control"] != "no-store" {
+						t.Errorf("a call without no-store: %v", call.Headers)
+					}
+				}
+			})
+		}
+	}
+}
