@@ -20,7 +20,7 @@ fmt:
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 	if [ -n "$$unformatted" ]; then echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; fi
-	$(GO) mod verify
+	$(GO) mod tidy -diff
 	$(GO) vet -tags real ./...
 	$(GO) tool staticcheck -tags real ./...
 

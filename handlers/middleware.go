@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -35,12 +36,24 @@ func (s *server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := next(c); err != nil {
 			c.Error(err)
 		}
-		s.Log.InfoContext(c.Request().Context(), "request",
+		s.Log.Log(c.Request().Context(), s.levelOf(c), "request",
 			"request_id", id, "method", knownMethod(c.Request().Method), "route", c.Path(),
 			"status", c.Response().Status, "duration_ms", float64(s.Now().Sub(start).Microseconds())/1000,
 			"client", c.RealIP())
 		return nil
 	}
+}
+
+// levelOf keeps what browsers and platforms ask for again and again out of the
+// usual log, as long as it goes well.
+func (s *server) levelOf(c echo.Context) slog.Level {
+	switch c.Path() {
+	case "/assets/*", "/health/live", "/health/ready":
+		if c.Response().Status < http.StatusBadRequest {
+			return slog.LevelDebug
+		}
+	}
+	return slog.LevelInfo
 }
 
 // knownMethod keeps what a stranger invents out of the log.

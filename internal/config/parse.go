@@ -50,7 +50,7 @@ func readRedisURL(c *Config, value string) error {
 	}
 	// The library's error would show the password.
 	if _, err := redis.ParseURL(value); err != nil {
-		return errors.New("is no address of a Redis server: write redis://user:password@host:6379/0, rediss:// for TLS, unix:///path, or memory:")
+		return errors.New("is no address of a Redis server; write memory: or redis://user:password@host:6379/0, with rediss:// for TLS, or unix:///path")
 	}
 	c.Redis.URL = secret.New(value)
 	return nil

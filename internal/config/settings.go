@@ -63,7 +63,7 @@ var settings = []setting{
 	},
 	{
 		Name: "REDIS_URL", Secret: true, devDefault: "memory:", commands: service, requiredBy: serve,
-		ask:  "set redis://, rediss:// or unix://, or memory: for a single replica",
+		ask:  "set redis://, rediss:// or unix://, or for a single replica memory:",
 		read: readRedisURL,
 	},
 	{
