@@ -87,10 +87,12 @@ func date(claims map[string]any, name string) (time.Time, bool) {
 	}
 }
 
+// goodSubject refuses U+FFFD as well: decoding makes it of each half of a
+// surrogate pair, and so one subject of several.
 func goodSubject(subject string) bool {
 	const most = 255
-	return subject != "" && len(subject) <= most && utf8.ValidString(subject) &&
-		!strings.ContainsFunc(subject, unicode.IsControl)
+	return subject != "" && len(subject) <= most &&
+		!strings.ContainsFunc(subject, func(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError })
 }
 
 // optionalText is a claim that may be missing, but is no other kind.

@@ -1,6 +1,9 @@
 package session
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 var (
 	// ErrInvalid is a JWT that is not acceptable, now or ever.
@@ -25,4 +28,19 @@ func (r *refusal) Unwrap() error { return r.kind }
 
 func invalid(rule string) error { return &refusal{kind: ErrInvalid, rule: rule} }
 
-func unavailable(why string) error { return &refusal{kind: ErrKeysUnavailable, rule: why} }
+func unavailable(why string) error { return fmt.Errorf("%w: %s", ErrKeysUnavailable, why) }
+
+// Reason names what made Verify fail, in a closed set of words that are fit for
+// logs and for labels of metrics. It is "" for errors that are not Verify's.
+func Reason(err error) string {
+	var broken *refusal
+	switch {
+	case errors.As(err, &broken):
+		return broken.rule
+	case errors.Is(err, ErrKeysUnavailable):
+		return ErrKeysUnavailable.Error()
+	case errors.Is(err, ErrOverloaded):
+		return ErrOverloaded.Error()
+	}
+	return ""
+}

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +30,7 @@ func newFetcher(transport http.RoundTripper) *http.Client {
 	}
 	return &http.Client{
 		Transport:     capped{transport},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return errors.New("a redirect, which is not followed") },
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
@@ -60,7 +61,7 @@ func fetch(ctx context.Context, client *http.Client, address string) ([]byte, er
 	request.Header.Set("Accept", "application/jwk-set+json, application/json")
 	answer, err := client.Do(request)
 	if err != nil {
-		return nil, errors.New("no answer")
+		return nil, whyNoAnswer(err)
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
@@ -71,6 +72,23 @@ func fetch(ctx context.Context, client *http.Client, address string) ([]byte, er
 		return nil, errors.New("the answer is too large or broke off")
 	}
 	return body, nil
+}
+
+// whyNoAnswer puts a failed request in words without the address, which may
+// hold what is nobody's business.
+func whyNoAnswer(err error) error {
+	var certificate *tls.CertificateVerificationError
+	var name *net.DNSError
+	switch {
+	case errors.As(err, &certificate):
+		return errors.New("the host's certificate is not trusted")
+	case errors.As(err, &name):
+		return errors.New("the host's name cannot be resolved")
+	case errors.Is(err, context.DeadlineExceeded):
+		return errors.New("no answer in time")
+	default:
+		return errors.New("no answer")
+	}
 }
 
 // checkAddress asks for https, save on loopback.

@@ -20,52 +20,77 @@ type setKey struct {
 	Key
 }
 
+// errOtherUse is a key that is meant for encryption, as many sets hold one.
+var errOtherUse = errors.New("for another use")
+
 // parseSet reads a JWK Set (RFC 7517, 5). Keys that are of no use here are left
-// out and do not spoil the others; a set without any usable key is an error.
-func parseSet(data []byte) ([]setKey, error) {
+// out and do not spoil the others; odd says what was wrong with those that an
+// operator should know of. A set without any usable key is an error.
+func parseSet(data []byte) (keys []setKey, odd []string, err error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
 	if json.Unmarshal(data, &set) != nil {
-		return nil, errors.New("the key set is no JSON object with keys")
+		return nil, nil, errors.New("the key set is no JSON object with keys")
 	}
 	if len(set.Keys) > maxSetKeys {
-		return nil, fmt.Errorf("the key set holds more than %d keys", maxSetKeys)
+		return nil, nil, fmt.Errorf("the key set holds more than %d keys", maxSetKeys)
 	}
-	var keys []setKey
 	for _, raw := range set.Keys {
-		if key, ok := parseKey(raw); ok {
+		key, err := parseKey(raw)
+		switch {
+		case err == nil:
 			keys = append(keys, key)
+		case !errors.Is(err, errOtherUse):
+			odd = append(odd, err.Error())
 		}
 	}
+	slices.Sort(odd)
+	odd = slices.Compact(odd)
 	if len(keys) == 0 {
-		return nil, errors.New("the key set holds no usable key")
+		return nil, odd, errors.New("the key set holds no usable key")
 	}
-	return keys, nil
+	return keys, odd, nil
 }
 
-func parseKey(raw json.RawMessage) (setKey, bool) {
-	// What the key says of its own use (RFC 7517, 4.2 to 4.4), and what only a
-	// private key has.
+// parseKey reads one key, and holds it to what it says of its own use
+// (RFC 7517, 4.2 to 4.4). Errors hold nothing of it.
+func parseKey(raw json.RawMessage) (setKey, error) {
 	var meta struct {
 		Use    string    `json:"use"`
 		KeyOps *[]string `json:"key_ops"`
-		D      *string   `json:"d"`
-		K      *string   `json:"k"`
+		// What only private and symmetric keys have (RFC 7518, 6).
+		D json.RawMessage `json:"d"`
+		P json.RawMessage `json:"p"`
+		Q json.RawMessage `json:"q"`
+		K json.RawMessage `json:"k"`
 	}
-	var jwk jose.JSONWebKey
-	if json.Unmarshal(raw, &meta) != nil || jwk.UnmarshalJSON(raw) != nil {
-		return setKey{}, false
+	if json.Unmarshal(raw, &meta) != nil {
+		return setKey{}, errors.New("malformed")
+	}
+	switch {
+	case meta.K != nil:
+		return setKey{}, errors.New("a shared secret, which must not be published")
+	case meta.D != nil, meta.P != nil, meta.Q != nil:
+		return setKey{}, errors.New("a private key, which must not be published")
+	case meta.Use != "" && meta.Use != "sig":
+		return setKey{}, errOtherUse
+	case meta.KeyOps != nil && !slices.Contains(*meta.KeyOps, "verify"):
+		return setKey{}, errOtherUse
+	}
+	var jwk jose.JSONWebKey // checks that points lie on their curve
+	if jwk.UnmarshalJSON(raw) != nil {
+		return setKey{}, errors.New("malformed, or of an unknown kind")
 	}
 	algorithms := algorithmsOf(jwk.Key)
+	if algorithms == nil {
+		return setKey{}, errors.New("too weak, or of an unknown kind")
+	}
 	if jwk.Algorithm != "" {
 		if !slices.Contains(algorithms, jwk.Algorithm) {
-			return setKey{}, false
+			return setKey{}, errors.New("its alg is unknown, or not one of its kind")
 		}
 		algorithms = []string{jwk.Algorithm}
 	}
-	usable := algorithms != nil && meta.D == nil && meta.K == nil &&
-		(meta.Use == "" || meta.Use == "sig") &&
-		(meta.KeyOps == nil || slices.Contains(*meta.KeyOps, "verify"))
-	return setKey{kid: jwk.KeyID, Key: Key{Algorithms: algorithms, Material: jwk.Key}}, usable
+	return setKey{kid: jwk.KeyID, Key: Key{Algorithms: algorithms, Material: jwk.Key}}, nil
 }

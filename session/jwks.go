@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -51,6 +52,7 @@ type JWKS struct {
 	loadedAt time.Time // of keys
 	triedAt  time.Time // when the last load ended
 	lastErr  error     // of the last load
+	odd      []string  // what was wrong with keys of the last load
 	flight   chan struct{}
 }
 
@@ -64,8 +66,13 @@ func NewJWKS(cfg JWKSConfig) (*JWKS, error) {
 }
 
 func newJWKS(cfg JWKSConfig, locate func(context.Context, *http.Client) (string, error)) (*JWKS, error) {
-	if cfg.Now == nil || cfg.Log == nil {
-		return nil, errors.New("session: a required field is missing")
+	switch {
+	case cfg.Now == nil:
+		return nil, errors.New("session: Now is missing")
+	case cfg.Log == nil:
+		return nil, errors.New("session: Log is missing")
+	case cfg.Refresh < 0:
+		return nil, errors.New("session: Refresh must not be negative")
 	}
 	if cfg.Refresh == 0 {
 		cfg.Refresh = defaultRefresh
@@ -79,7 +86,9 @@ func newJWKS(cfg JWKSConfig, locate func(context.Context, *http.Client) (string,
 
 // Close ends the source's loads. Keys stay as they are.
 func (s *JWKS) Close() error {
-	s.stop()
+	s.mu.Lock()
+	s.stop() // under the lock, so that no load begins while Wait waits
+	s.mu.Unlock()
 	s.loops.Wait()
 	s.client.CloseIdleConnections()
 	return nil
@@ -100,7 +109,9 @@ func (s *JWKS) Status() KeyStatus {
 }
 
 // Keys implements KeySource. A token without a kid is taken only where a
-// single key fits it.
+// single key of the set fits its alg. For a key that is not there the set is
+// loaded, at most once in the cool-down and for at most a second of the
+// caller's time.
 func (s *JWKS) Keys(ctx context.Context, alg, kid string) ([]Key, error) {
 	if keys := s.find(alg, kid); keys != nil {
 		return keys, nil
@@ -141,6 +152,10 @@ func (s *JWKS) find(alg, kid string) []Key {
 // that load did, or takes too long.
 func (s *JWKS) load(ctx context.Context) error {
 	s.mu.Lock()
+	if s.ctx.Err() != nil {
+		defer s.mu.Unlock()
+		return unavailable("the source is closed")
+	}
 	if s.flight == nil && s.cfg.Now().Sub(s.triedAt) < coolDown {
 		defer s.mu.Unlock()
 		return s.outcome()
@@ -158,7 +173,7 @@ func (s *JWKS) load(ctx context.Context) error {
 	case <-timer.C:
 		return unavailable("loading them takes too long")
 	case <-ctx.Done():
-		return ctx.Err()
+		return fmt.Errorf("%w: %w", ErrKeysUnavailable, ctx.Err())
 	}
 }
 
@@ -183,10 +198,13 @@ func (s *JWKS) startLoad() chan struct{} {
 	s.flight = flight
 	s.loops.Go(func() {
 		defer close(flight)
-		keys, err := s.fetchSet()
+		keys, odd, err := s.fetchSet()
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.flight, s.triedAt, s.lastErr = nil, s.cfg.Now(), err
+		if len(odd) > 0 && !slices.Equal(odd, s.odd) {
+			s.cfg.Log.Warn("keys of the session key set are left out", "reasons", odd)
+		}
+		s.flight, s.triedAt, s.lastErr, s.odd = nil, s.cfg.Now(), err, odd
 		if err == nil {
 			s.keys, s.loadedAt = keys, s.triedAt
 		}
@@ -194,16 +212,16 @@ func (s *JWKS) startLoad() chan struct{} {
 	return flight
 }
 
-func (s *JWKS) fetchSet() ([]setKey, error) {
+func (s *JWKS) fetchSet() (keys []setKey, odd []string, err error) {
 	ctx, cancel := context.WithTimeout(s.ctx, fetchTimeout)
 	defer cancel()
 	address, err := s.locate(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	data, err := fetch(ctx, s.client, address)
 	if err != nil {
-		return nil, fmt.Errorf("the key set: %w", err)
+		return nil, nil, fmt.Errorf("the key set: %w", err)
 	}
 	return parseSet(data)
 }

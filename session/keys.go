@@ -13,7 +13,8 @@ import (
 	"farebox/internal/secret"
 )
 
-// Key is one key and the algorithms that it may be used with.
+// Key is one key and the algorithms that it may be used with. It may hold a
+// shared secret: it is not for printing.
 type Key struct {
 	Algorithms []string
 	Material   any // what golang-jwt's signing methods take
@@ -38,9 +39,15 @@ type KeySource interface {
 	Status() KeyStatus
 }
 
+var (
+	_ KeySource = (*HS256)(nil)
+	_ KeySource = (*PEM)(nil)
+	_ KeySource = (*JWKS)(nil)
+)
+
 // HS256 is a source of one shared secret.
 type HS256 struct {
-	keys []Key
+	key secret.Text
 }
 
 // NewHS256 returns a source of one shared secret, which must have 32 bytes or
@@ -50,14 +57,16 @@ func NewHS256(key secret.Text) (*HS256, error) {
 	if key.Len() < atLeast {
 		return nil, errors.New("session: the shared secret must have 32 bytes or more")
 	}
-	return &HS256{keys: []Key{{Algorithms: []string{"HS256"}, Material: []byte(key.Reveal())}}}, nil
+	return &HS256{key: key}, nil
 }
 
 // Algorithms implements KeySource.
 func (s *HS256) Algorithms() []string { return []string{"HS256"} }
 
 // Keys implements KeySource.
-func (s *HS256) Keys(context.Context, string, string) ([]Key, error) { return s.keys, nil }
+func (s *HS256) Keys(context.Context, string, string) ([]Key, error) {
+	return []Key{{Algorithms: s.Algorithms(), Material: []byte(s.key.Reveal())}}, nil
+}
 
 // Status implements KeySource.
 func (s *HS256) Status() KeyStatus { return KeyStatus{Usable: true} }

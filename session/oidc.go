@@ -35,8 +35,12 @@ func NewOIDC(cfg OIDCConfig) (*JWKS, error) {
 func discover(ctx context.Context, client *http.Client, issuer string) (string, error) {
 	// It checks that the document is the issuer's own (4.3).
 	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, client), issuer)
-	if err != nil {
-		return "", errors.New("the issuer's discovery document cannot be had, or names another issuer")
+	var mismatch *oidc.IssuerMismatchError
+	switch {
+	case errors.As(err, &mismatch):
+		return "", errors.New("the issuer's discovery document names another issuer")
+	case err != nil:
+		return "", errors.New("the issuer's discovery document cannot be had")
 	}
 	var document struct {
 		JWKS string `json:"jwks_uri"`

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/pem"
@@ -28,7 +29,9 @@ func NewPEMFile(path string) (*PEM, error) {
 		return nil, errors.New("session: the file cannot be read")
 	}
 	s := &PEM{}
-	for rest := data; ; {
+	// Decode passes over what it cannot read, and a key would be missing unseen.
+	blocks := bytes.Count(data, []byte("-----BEGIN "))
+	for rest := data; ; blocks-- {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
 			break
@@ -43,6 +46,9 @@ func NewPEMFile(path string) (*PEM, error) {
 		}
 		s.keys = append(s.keys, Key{Algorithms: algorithms, Material: public})
 		s.algorithms = append(s.algorithms, algorithms...)
+	}
+	if blocks != 0 {
+		return nil, errors.New("session: a PEM block is malformed")
 	}
 	if len(s.keys) == 0 || len(s.keys) > maxKeys {
 		return nil, fmt.Errorf("session: the file must hold 1 to %d public keys in PEM form", maxKeys)

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"time"
 
@@ -34,10 +35,17 @@ type Verifier struct {
 // last in the queue waits for a few hundredths of a second.
 const waitersPerProcessor = 256
 
-// NewVerifier returns a Verifier.
+// NewVerifier returns a Verifier, or an error that names the field at fault.
 func NewVerifier(cfg Config) (*Verifier, error) {
-	if cfg.Keys == nil || cfg.Now == nil || cfg.MaxLifetime <= 0 || cfg.Leeway < 0 {
-		return nil, errors.New("session: a required field is missing")
+	switch {
+	case cfg.Keys == nil:
+		return nil, errors.New("session: Keys is missing")
+	case cfg.Now == nil:
+		return nil, errors.New("session: Now is missing")
+	case cfg.MaxLifetime <= 0:
+		return nil, errors.New("session: MaxLifetime must be more than 0")
+	case cfg.Leeway < 0:
+		return nil, errors.New("session: Leeway must not be negative")
 	}
 	if cfg.SubjectClaim == "" {
 		cfg.SubjectClaim = "sub"
@@ -54,8 +62,9 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 }
 
 // Verify returns who raw speaks for. Errors are ErrInvalid, ErrExpired,
-// ErrKeysUnavailable or ErrOverloaded, each with the rule that failed, or
-// ctx's own; they hold nothing of raw.
+// ErrKeysUnavailable or ErrOverloaded, each with what failed (see Reason); the
+// last two wrap ctx's error too where ctx ended the wait. They hold nothing of
+// raw.
 //
 // Only a token with a good signature is ever called expired.
 func (v *Verifier) Verify(ctx context.Context, raw string) (*Principal, error) {
@@ -87,10 +96,12 @@ func (v *Verifier) checkSignature(ctx context.Context, e *envelope, keys []Key) 
 	case v.checking <- struct{}{}:
 		defer func() { <-v.checking }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return fmt.Errorf("%w: %w", ErrOverloaded, ctx.Err())
 	}
 	method := jwt.GetSigningMethod(e.alg)
-	for _, key := range keys {
+	// Not left to the sources: a key used with another algorithm than its own
+	// is how a public key becomes a shared secret.
+	for _, key := range fitting(keys, e.alg) {
 		if method.Verify(e.signed, e.signature, key.Material) == nil {
 			return nil
 		}

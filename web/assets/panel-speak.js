@@ -98,11 +98,13 @@ export class SpeakPanel {
   /** @param {boolean} busy */
   #setBusy(busy) {
     this.busy = busy
-    // A button that is taken away takes the focus with it.
-    const hadFocus = byId('speak').contains(document.activeElement)
+    // A button that is disabled takes the focus with it.
+    const focused = /** @type {HTMLElement | null} */ (document.activeElement)
+    const hadFocus = byId('speak').contains(focused)
+    if (busy) this.pressed = focused
     byId('speak-stop').disabled = !busy
     byId('speak-mic').disabled = byId('speak-sample').disabled = busy
-    if (hadFocus) byId(busy ? 'speak-stop' : 'speak-mic').focus()
+    if (hadFocus) (busy ? byId('speak-stop') : this.pressed).focus()
     this.stop = () => {}
   }
 

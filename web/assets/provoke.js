@@ -29,6 +29,7 @@ const provocations = [
 export function offerProvocations(machine) {
   let busy = false
   for (const [name, label, code, run] of provocations) {
+    const place = make('li')
     const button = make('button', { type: 'button', 'data-testid': `provoke-${name}` }, label, make('code', {}, code))
     button.onclick = async () => {
       if (busy) return
@@ -39,12 +40,13 @@ export function offerProvocations(machine) {
         await run(machine)
         throw new Problem('nothing_wrong')
       } catch (error) {
-        showProblem(byId('provoke-problems'), Problem.from(error))
+        showProblem(place, Problem.from(error))
       }
       button.removeAttribute('aria-busy')
       busy = false
     }
-    byId('provoke').append(make('li', {}, button))
+    place.append(button)
+    byId('provoke').append(place)
   }
 }
 
