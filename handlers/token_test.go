@@ -267,6 +267,7 @@ func TestAPanicIsOneRequestsProblem(t *testing.T) {
 	s := start(t)
 	s.vendor.panic = true
 	wantProblem(t, s.do(t, call{header: bearer(sign(t, nil))}), 500, "internal_error")
+	wantProblem(t, s.do(t, call{header: with(bearer(sign(t, nil)), "Idempotency-Key", "k")}), 500, "internal_error")
 	s.vendor.panic = false
 	if a := s.do(t, call{header: bearer(sign(t, nil))}); a.StatusCode != http.StatusOK {
 		t.Errorf("the next request: %d", a.StatusCode)

@@ -52,8 +52,9 @@ type JWKS struct {
 	loadedAt time.Time // of keys
 	triedAt  time.Time // when the last load ended
 	lastErr  error     // of the last load
-	odd      []string  // what was wrong with keys of the last load
 	flight   chan struct{}
+
+	odd []string // what was wrong with keys of the last set; the flight's own
 }
 
 // NewJWKS returns a source that loads the set at cfg.URL, and begins to. That
@@ -198,13 +199,10 @@ func (s *JWKS) startLoad() chan struct{} {
 	s.flight = flight
 	s.loops.Go(func() {
 		defer close(flight)
-		keys, odd, err := s.fetchSet()
+		keys, err := s.fetchSet()
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if len(odd) > 0 && !slices.Equal(odd, s.odd) {
-			s.cfg.Log.Warn("keys of the session key set are left out", "reasons", odd)
-		}
-		s.flight, s.triedAt, s.lastErr, s.odd = nil, s.cfg.Now(), err, odd
+		s.flight, s.triedAt, s.lastErr = nil, s.cfg.Now(), err
 		if err == nil {
 			s.keys, s.loadedAt = keys, s.triedAt
 		}
@@ -212,18 +210,23 @@ func (s *JWKS) startLoad() chan struct{} {
 	return flight
 }
 
-func (s *JWKS) fetchSet() (keys []setKey, odd []string, err error) {
+func (s *JWKS) fetchSet() ([]setKey, error) {
 	ctx, cancel := context.WithTimeout(s.ctx, fetchTimeout)
 	defer cancel()
 	address, err := s.locate(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	data, err := fetch(ctx, s.client, address)
 	if err != nil {
-		return nil, nil, fmt.Errorf("the key set: %w", err)
+		return nil, fmt.Errorf("the key set: %w", err)
 	}
-	return parseSet(data)
+	keys, odd, err := parseSet(data)
+	if len(odd) > 0 && !slices.Equal(odd, s.odd) {
+		s.cfg.Log.Warn("session keys are left out", "reasons", odd)
+	}
+	s.odd = odd
+	return keys, err
 }
 
 // keepFresh loads ahead of time until Close.

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"farebox/internal/identity"
@@ -36,7 +35,8 @@ type Observer interface {
 	Down(reason string)
 }
 
-// Config is what a Dispenser needs. Every field is required.
+// Config is what a Dispenser needs. Every field is required unless said
+// otherwise.
 type Config struct {
 	Vendor     Minter
 	VendorHost string // where tokens are redeemed; kept answers are bound to it
@@ -49,6 +49,9 @@ type Config struct {
 	ReplayWindow   time.Duration // how long an idempotency key gives the same answer
 	RequestTimeout time.Duration // how long a caller waits at most
 	MintTimeout    time.Duration // of one vendor call
+	// RedisTimeout bounds one call to Redis, which counts as away when it takes
+	// longer; 0 is 250 ms.
+	RedisTimeout time.Duration
 
 	RedisState  Observer
 	VendorState Observer
@@ -66,8 +69,8 @@ type Dispenser struct {
 	seal  *sealer
 	local *localLimits
 	seen  *seenTokens
-	// detached are mints that go on without the caller who asked for them.
-	detached sync.WaitGroup
+	// flights are attempts with a key, which go on without their callers.
+	flights flights
 }
 
 // New returns a Dispenser. It does not wait for Redis.
@@ -88,7 +91,10 @@ func New(cfg Config) (*Dispenser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Dispenser{cfg: cfg, store: st, seal: newSealer(cfg.Secrets, cfg.VendorHost), local: local, seen: seen}, nil
+	return &Dispenser{
+		cfg: cfg, store: st, seal: newSealer(cfg.Secrets, cfg.VendorHost), local: local, seen: seen,
+		flights: flights{underWay: map[string]*flight{}},
+	}, nil
 }
 
 // Run keeps an eye on Redis until ctx ends, so that its loss and return are
@@ -106,19 +112,19 @@ func (d *Dispenser) Run(ctx context.Context) {
 	}
 }
 
-// Close waits until mints that go on without their callers are kept for them,
-// or ctx ends.
+// Close waits until attempts that go on without their callers are kept for
+// them, or ctx ends.
 func (d *Dispenser) Close(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
-		d.detached.Wait()
+		d.flights.ended.Wait()
 		close(done)
 	}()
 	select {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("dispenser: mints under way: %w", ctx.Err())
+		return fmt.Errorf("dispenser: attempts under way: %w", ctx.Err())
 	}
 }
 
@@ -127,6 +133,17 @@ func (d *Dispenser) Close(ctx context.Context) error {
 // error. No token is minted for a request that is refused.
 func (d *Dispenser) Dispense(ctx context.Context, req Request) (Grant, error) {
 	a := d.newAttempt(req)
+	if !a.keyed() {
+		return d.dispense(ctx, a)
+	}
+	return d.flights.join(ctx, a, func() (Grant, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.mintBudget())
+		defer cancel()
+		return d.dispense(ctx, a)
+	})
+}
+
+func (d *Dispenser) dispense(ctx context.Context, a *attempt) (Grant, error) {
 	pause := pollFirst
 	for {
 		decision, err := d.store.claim(ctx, a)
@@ -136,7 +153,7 @@ func (d *Dispenser) Dispense(ctx context.Context, req Request) (Grant, error) {
 		switch decision.outcome {
 		case outcomeGranted:
 			d.local.record(a)
-			grant, err := d.mintClaimed(ctx, a, decision)
+			grant, err := d.mintAndSettle(ctx, a, decision)
 			if errors.Is(err, errClaimLost) {
 				continue
 			}
@@ -163,33 +180,8 @@ func (d *Dispenser) Dispense(ctx context.Context, req Request) (Grant, error) {
 	}
 }
 
-// mintClaimed mints for a request that was charged. With an idempotency key
-// the mint goes on when the caller hangs up: that caller is why replay exists.
-func (d *Dispenser) mintClaimed(ctx context.Context, a *attempt, decision decision) (Grant, error) {
-	if !a.keyed() {
-		return d.mintAndSettle(ctx, a, decision)
-	}
-	type result struct {
-		grant Grant
-		err   error
-	}
-	done := make(chan result, 1)
-	d.detached.Go(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.mintBudget())
-		defer cancel()
-		grant, err := d.mintAndSettle(ctx, a, decision)
-		done <- result{grant, err}
-	})
-	select {
-	case r := <-done:
-		return r.grant, r.err
-	case <-ctx.Done():
-		return Grant{}, inProgress(ctx)
-	}
-}
-
-// mintBudget is how long a keyed mint may take: a caller's wait and one more
-// vendor call, so that a late answer is there for the next try.
+// mintBudget is how long an attempt with a key may take: a caller's wait and
+// one more vendor call, so that a late answer is there for the next try.
 func (d *Dispenser) mintBudget() time.Duration { return d.cfg.RequestTimeout + d.cfg.MintTimeout }
 
 func (d *Dispenser) mintAndSettle(ctx context.Context, a *attempt, decision decision) (Grant, error) {
@@ -261,7 +253,7 @@ func (d *Dispenser) dispenseAlone(ctx context.Context, a *attempt) (Grant, error
 	token, err := d.mint(ctx, a.Type)
 	if a.keyed() {
 		// The claim may have been made before the answer to it was lost.
-		d.detached.Go(func() { d.store.release(context.WithoutCancel(ctx), a, decision{}, errClaimLost) })
+		d.store.release(ctx, a, decision{}, errClaimLost)
 	}
 	if err != nil {
 		if mayGiveBack(err) {

@@ -80,7 +80,7 @@ func TestASlowRedisCountsAsAway(t *testing.T) {
 	t.Parallel()
 	server := testredis.Start(t)
 	h := &house{t: t, redis: server.Client(), vendor: &fakeVendor{}, board: health.NewBoard(time.Now, slog.New(slog.DiscardHandler))}
-	d := h.open()
+	d := h.open(func(cfg *dispenser.Config) { cfg.RedisTimeout = 0 })
 	must(t, d, request("ada", ""))
 	// A script that runs on keeps the server from answering anybody.
 	busy := server.Client()

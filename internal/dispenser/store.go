@@ -28,8 +28,7 @@ type store struct {
 }
 
 const (
-	// redisTimeout bounds one call: a slow Redis counts as away.
-	redisTimeout = 250 * time.Millisecond
+	defaultRedisTimeout = 250 * time.Millisecond
 	// failureLife is how long a claim's failure is told to those who wait on
 	// it; they ask every pollLast at the latest.
 	failureLife = 2 * time.Second
@@ -49,6 +48,9 @@ var settleSource string
 var releaseSource string
 
 func newStore(cfg Config) *store {
+	if cfg.RedisTimeout == 0 {
+		cfg.RedisTimeout = defaultRedisTimeout
+	}
 	return &store{
 		client: cfg.Redis,
 		slot:   "{" + cfg.Prefix + ":0}:",
@@ -259,13 +261,13 @@ func (s *store) ping(ctx context.Context) {
 	_, _ = s.do(ctx, func(ctx context.Context) *redis.Cmd { return redis.NewCmd(ctx, "ping") })
 }
 
-// do sends one command once, in redisTimeout, whatever becomes of the caller:
+// do sends one command once, in RedisTimeout, whatever becomes of the caller:
 // what was sent is to be known as exactly as can be.
 func (s *store) do(ctx context.Context, command func(context.Context) *redis.Cmd) (any, error) {
 	if !s.breaker.TryAcquirePermit() {
 		return nil, errRedisAway
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), redisTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.RedisTimeout)
 	defer cancel()
 	cmd := once{command(ctx)}
 	err := s.client.Process(ctx, cmd)

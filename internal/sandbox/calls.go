@@ -3,6 +3,7 @@ package sandbox
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -10,32 +11,49 @@ import (
 	"time"
 )
 
-// mostCalls bounds the record; the oldest go first.
-const mostCalls = 1000
+// What bounds the record; the oldest calls go first.
+const (
+	mostCalls   = 1000
+	mostHeaders = 40
+	longestText = 256 // bytes of a path or of a header's value
+)
 
 // Call is one recorded call. It holds no credential: of a key only the first 12
-// hexadecimal digits of its SHA-256, of a token nothing.
+// hexadecimal digits of its SHA-256, of a token nothing. A call with a key that
+// looks real is not recorded at all. Headers belongs to the record: read it only.
 type Call struct {
 	Seq       int               `json:"seq"`
 	Time      time.Time         `json:"time"`
 	Operation string            `json:"operation"`
 	Method    string            `json:"method"`
-	Path      string            `json:"path"`
+	Path      string            `json:"path"`   // without the query
 	Status    int               `json:"status"` // 0 while it is under way, or where the connection was cut
 	Fault     string            `json:"fault,omitempty"`
 	Key       string            `json:"key,omitempty"`
 	Headers   map[string]string `json:"headers"`
 }
 
+// calls is a ring of the last calls; call number seq stands at seq modulo its
+// length.
 type calls struct {
-	now  func() time.Time
-	mu   sync.Mutex
-	seq  int
-	list []Call
+	now func() time.Time
+
+	mu    sync.Mutex
+	ring  []Call
+	first int // number of the oldest call that is kept
+	seq   int // number of the last call
 }
 
+func newCalls(now func() time.Time) *calls {
+	return &calls{now: now, ring: make([]Call, mostCalls), first: 1}
+}
+
+// begin records a call that is under way and returns its number.
 func (c *calls) begin(operation string, r *http.Request, fault *Fault) int {
-	call := Call{Time: c.now().UTC(), Operation: operation, Method: r.Method, Path: r.URL.Path, Headers: map[string]string{}}
+	call := Call{
+		Time: c.now().UTC(), Operation: operation, Method: r.Method,
+		Path: harmless(r.URL.Path), Headers: harmlessHeaders(r.Header),
+	}
 	if fault != nil {
 		call.Fault = fault.Kind
 	}
@@ -43,46 +61,69 @@ func (c *calls) begin(operation string, r *http.Request, fault *Fault) int {
 		sum := sha256.Sum256([]byte(key))
 		call.Key = hex.EncodeToString(sum[:])[:12]
 	}
-	for name, values := range r.Header {
-		switch name {
-		case "Xi-Api-Key", "Authorization", "Cookie", "Proxy-Authorization":
-		default:
-			call.Headers[name] = strings.Join(values, ", ")
-		}
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.seq++
 	call.Seq = c.seq
-	c.list = append(c.list, call)
-	if over := len(c.list) - mostCalls; over > 0 {
-		c.list = slices.Clone(c.list[over:])
-	}
+	c.ring[c.seq%len(c.ring)] = call
+	c.first = max(c.first, c.seq-len(c.ring)+1)
 	return call.Seq
 }
 
+// end adds the status, where the call is still kept.
 func (c *calls) end(seq, status int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i := range c.list {
-		if c.list[i].Seq == seq {
-			c.list[i].Status = status
-		}
+	if seq >= c.first {
+		c.ring[seq%len(c.ring)].Status = status
 	}
 }
 
 // Calls returns the recorded calls, oldest first.
 func (s *Sandbox) Calls() []Call {
-	s.calls.mu.Lock()
-	defer s.calls.mu.Unlock()
-	return slices.Clone(s.calls.list)
+	c := s.calls
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make([]Call, 0, c.seq-c.first+1)
+	for seq := c.first; seq <= c.seq; seq++ {
+		all = append(all, c.ring[seq%len(c.ring)])
+	}
+	return all
 }
 
-// ClearCalls forgets the recorded calls.
+// ClearCalls forgets the recorded calls; their numbers go on.
 func (s *Sandbox) ClearCalls() {
 	s.calls.mu.Lock()
 	defer s.calls.mu.Unlock()
-	s.calls.list = nil
+	clear(s.calls.ring)
+	s.calls.first = s.calls.seq + 1
+}
+
+func harmlessHeaders(h http.Header) map[string]string {
+	kept := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		switch name {
+		case "Xi-Api-Key", "Authorization", "Cookie", "Proxy-Authorization", "Referer":
+			continue
+		}
+		if len(kept) == mostHeaders {
+			break
+		}
+		kept[harmless(name)] = harmless(strings.Join(h[name], ", "))
+	}
+	return kept
+}
+
+// harmless is text for the record: short, and without what could be a token or
+// a real key that strayed there.
+func harmless(text string) string {
+	if strings.Contains(text, "sutkn_") || strings.Contains(text, "sk_") {
+		return "[redacted]"
+	}
+	if len(text) > longestText {
+		return strings.ToValidUTF8(text[:longestText], "") + "…"
+	}
+	return text
 }
 
 // statusRecorder notes the status of an answer.
@@ -95,6 +136,14 @@ type statusRecorder struct {
 func (r *statusRecorder) WriteHeader(status int) {
 	r.status = status
 	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (r *statusRecorder) Write(data []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(data)
 }
 
 // Unwrap lets http.ResponseController reach the connection.

@@ -23,27 +23,38 @@ type apiError struct {
 	code    string // detail.code of the new shape
 	mark    string // detail.status; "" where it is as code
 	message string
-	shape   string // its usual one; "" for new
+	shape   string   // its usual one; "" for new
+	at      []string // what is wrong, for the list shape: where it stands, and its name
 }
 
-// faultKinds are the vendor's errors by the names that faults have for them.
-var faultKinds = map[string]apiError{
-	"key_invalid":       {status: 401, code: "invalid_api_key", message: "Invalid API key", shape: shapeLegacy},
-	"key_id_as_key":     {status: 400, code: "invalid_api_key", message: "This is the id of an API key, not the key."},
-	"scope_missing":     {status: 401, code: "unauthorized", mark: "missing_permissions", message: "The API key you used is missing the permission speech_to_text to execute this operation."},
-	"credits_exhausted": {status: 401, code: "quota_exceeded", message: "This request exceeds your quota.", shape: shapeLegacy},
-	"plan_too_low":      {status: 402, code: "paid_plan_required", mark: "payment_required", message: "A paid plan is required."},
-	"address_refused":   {status: 403, code: "forbidden", message: "Your address is not allowed."},
-	"too_many_at_once":  {status: 429, code: "concurrent_limit_exceeded", mark: "too_many_concurrent_requests", message: "Too many concurrent requests."},
-	"rate_limited":      {status: 429, code: "rate_limit_exceeded", message: "Rate limit exceeded."},
-	"busy":              {status: 429, code: "system_busy", message: "The system is busy, please try again."},
-	"validation":        {status: 422, code: "invalid_parameters", message: "Invalid parameters.", shape: shapeList},
-	"not_found":         {status: 404, code: "not_found", message: "Not Found", shape: shapeString},
-	"request_timeout":   {status: 408, code: "request_timeout", message: "Request Timeout", shape: shapeString},
-	"server_error":      {status: 500, code: "internal_server_error", message: "Internal Server Error", shape: shapeString},
-	"bad_gateway":       {status: 502, code: "bad_gateway", message: "Bad Gateway", shape: shapeString},
-	"unavailable":       {status: 503, code: "service_unavailable", message: "Service Unavailable", shape: shapeString},
-	"gateway_timeout":   {status: 504, code: "gateway_timeout", message: "Gateway Timeout", shape: shapeString},
+func badKey() apiError {
+	return apiError{status: 401, code: "invalid_api_key", message: "Invalid API key", shape: shapeLegacy}
+}
+
+// invalid is a parameter that the vendor would not take; where is path, query or
+// body.
+func invalid(where, name, message string) apiError {
+	return apiError{status: 422, code: "invalid_parameters", message: message, shape: shapeList, at: []string{where, name}}
+}
+
+// kind is detail.type of the new shape.
+func (e apiError) kind() string {
+	switch e.status {
+	case http.StatusUnauthorized:
+		return "authentication_error"
+	case http.StatusPaymentRequired:
+		return "payment_required"
+	case http.StatusForbidden:
+		return "authorization_error"
+	case http.StatusNotFound:
+		return "not_found"
+	case http.StatusTooManyRequests:
+		return "rate_limit_error"
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+		return "validation_error"
+	default:
+		return "internal_error"
+	}
 }
 
 // writeError answers e in a shape, or in its usual one where that is "".
@@ -55,6 +66,10 @@ func writeError(w http.ResponseWriter, e apiError, shape string) {
 	if mark == "" {
 		mark = e.code
 	}
+	at := e.at
+	if at == nil {
+		at = []string{"body"}
+	}
 	requestID := strings.ToLower(rand.Text())
 	w.Header().Set("X-Trace-Id", requestID)
 	var detail any
@@ -64,9 +79,13 @@ func writeError(w http.ResponseWriter, e apiError, shape string) {
 	case shapeString:
 		detail = e.message
 	case shapeList:
-		detail = []any{map[string]any{"loc": []string{"path", "token_type"}, "msg": e.message, "type": "value_error"}}
+		detail = []any{map[string]any{"loc": at, "msg": e.message, "type": "value_error"}}
 	default:
-		detail = map[string]any{"type": "error", "code": e.code, "message": e.message, "status": mark, "request_id": requestID}
+		object := map[string]any{"type": e.kind(), "code": e.code, "message": e.message, "status": mark, "request_id": requestID}
+		if e.at != nil {
+			object["param"] = e.at[len(e.at)-1]
+		}
+		detail = object
 	}
 	writeJSON(w, e.status, map[string]any{"detail": detail})
 }

@@ -2,15 +2,18 @@ package sandbox
 
 import (
 	"crypto/rand"
-	"slices"
 	"sync"
 	"time"
 )
 
-// mostTokens bounds the memory; the oldest go first.
-const mostTokens = 100_000
+const (
+	// mostTokens bounds the memory; the oldest go first.
+	mostTokens = 100_000
+	// keepExpired is how long an expired token is still counted as one.
+	keepExpired = time.Hour
+)
 
-var tokenTypes = []string{"realtime_scribe", "batch_scribe", "tts_websocket"}
+func tokenTypes() []string { return []string{"realtime_scribe", "batch_scribe", "tts_websocket"} }
 
 // tokens are those that were minted and have not been forgotten. Each works
 // once, for its own type, until it expires. A try for another type is refused
@@ -43,17 +46,25 @@ func (t *tokens) mint(tokenType string, repeat bool) string {
 	if last := t.last[tokenType]; repeat && last != "" {
 		return last
 	}
+	now := t.now()
+	t.forget(now)
 	value := "sutkn_sandbox_" + rand.Text()
-	t.byValue[value] = &token{tokenType: tokenType, expires: t.now().Add(t.lifetime)}
+	t.byValue[value] = &token{tokenType: tokenType, expires: now.Add(t.lifetime)}
 	t.order = append(t.order, value)
 	t.last[tokenType] = value
-	if over := len(t.order) - mostTokens; over > 0 {
-		for _, old := range t.order[:over] {
-			delete(t.byValue, old)
-		}
-		t.order = slices.Clone(t.order[over:])
-	}
 	return value
+}
+
+// forget drops the oldest tokens where they are long expired or too many.
+func (t *tokens) forget(now time.Time) {
+	for len(t.order) > 0 {
+		oldest := t.order[0]
+		if len(t.order) < mostTokens && now.Before(t.byValue[oldest].expires.Add(keepExpired)) {
+			return
+		}
+		delete(t.byValue, oldest)
+		t.order = t.order[1:]
+	}
 }
 
 // redeem uses a token up. Of any number of tries at once, one succeeds.
@@ -68,6 +79,7 @@ func (t *tokens) redeem(value, tokenType string) bool {
 	return true
 }
 
+// setLifetime is for the tokens that are minted from now on.
 func (t *tokens) setLifetime(d time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

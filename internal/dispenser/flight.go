@@ -1,0 +1,62 @@
+package dispenser
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// flights are the attempts under way in this process, by key and fingerprint.
+// An attempt does not end when its caller hangs up: that caller is why replay
+// exists. Others who come with the same key meanwhile wait for its end, and
+// cost Redis nothing.
+type flights struct {
+	mu       sync.Mutex
+	underWay map[string]*flight
+	// ended counts down as flights end.
+	ended sync.WaitGroup
+}
+
+type flight struct {
+	done  chan struct{} // closed when grant and err are there
+	grant Grant
+	err   error
+}
+
+// join starts an attempt by run, or waits for the one under way; what another
+// caller started is a replay to whoever joins.
+func (f *flights) join(ctx context.Context, a *attempt, run func() (Grant, error)) (Grant, error) {
+	id := a.keys[0] + a.fingerprint
+	f.mu.Lock()
+	current, joined := f.underWay[id]
+	if !joined {
+		current = &flight{done: make(chan struct{})}
+		f.underWay[id] = current
+		f.ended.Go(func() { f.fly(id, current, run) })
+	}
+	f.mu.Unlock()
+	select {
+	case <-current.done:
+		grant := current.grant
+		if joined && current.err == nil {
+			grant.Source, grant.Limits = SourceReplay, nil
+		}
+		return grant, current.err
+	case <-ctx.Done():
+		return Grant{}, inProgress(ctx)
+	}
+}
+
+func (f *flights) fly(id string, current *flight, run func() (Grant, error)) {
+	defer func() {
+		// No request's own recovery stands above this goroutine.
+		if r := recover(); r != nil {
+			current.err = fmt.Errorf("dispenser: an attempt panicked with a %T", r)
+		}
+		f.mu.Lock()
+		delete(f.underWay, id)
+		f.mu.Unlock()
+		close(current.done)
+	}()
+	current.grant, current.err = run()
+}

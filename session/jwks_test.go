@@ -1,0 +1,188 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"farebox/session"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+func TestAKeySetVerifiesEveryAlgorithm(t *testing.T) {
+	t.Parallel()
+	p, pairs := newProvider(t), keyPairs(t)
+	var keys []jose.JSONWebKey
+	for alg, pair := range pairs {
+		keys = append(keys, jwk(pair, alg))
+	}
+	p.publishes(keys...)
+	s := p.jwks(t)
+	loaded(t, s)
+	v := verifier(t, s)
+	for alg, pair := range pairs {
+		if _, err := v.Verify(t.Context(), signKid(t, pair, alg)); err != nil {
+			t.Errorf("%s: %v", alg, err)
+		}
+		if _, err := v.Verify(t.Context(), signKid(t, pair, "")); err != nil {
+			t.Errorf("%s without kid, the only key that fits: %v", alg, err)
+		}
+	}
+	// One algorithm a key, where the key says so.
+	if _, err := v.Verify(t.Context(), signKid(t, pairs["RS512"], "RS256")); !errors.Is(err, session.ErrInvalid) {
+		t.Errorf("RS512 under the key for RS256: %v", err)
+	}
+}
+
+func TestKeysThatAreNotForThisAreLeftOut(t *testing.T) {
+	t.Parallel()
+	pairs := keyPairs(t)
+	good := mustJSON(t, jwk(pairs["ES256"], "good"))
+	with := func(kid string, change ...string) string {
+		text := strings.Replace(good, `"good"`, `"`+kid+`"`, 1)
+		for i := 0; i < len(change); i += 2 {
+			text = strings.Replace(text, change[i], change[i+1], 1)
+		}
+		return text
+	}
+	for name, key := range map[string]string{
+		"for encryption":        with("odd", `"sig"`, `"enc"`),
+		"whose key_ops sign":    with("odd", `"use"`, `"key_ops":["sign"],"use"`),
+		"of another algorithm":  with("odd", `"ES256"`, `"ES384"`),
+		"of an unknown one":     with("odd", `"ES256"`, `"XX"`),
+		"with its private part": with("odd", `"use"`, `"d":"AAAA","use"`),
+		"off its curve":         with("odd", `"x":"`, `"x":"AAAA`),
+		"symmetric":             `{"kty":"oct","kid":"odd","k":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","alg":"HS256"}`,
+		"of an unknown kind":    `{"kty":"XX","kid":"odd"}`,
+		"that is no object":     `7`,
+	} {
+		p := newProvider(t)
+		p.answer(func(p *provider) { p.raw = `{"keys":[` + key + `,` + good + `]}` })
+		s := p.jwks(t)
+		loaded(t, s)
+		v := verifier(t, s)
+		if _, err := v.Verify(t.Context(), signKid(t, pairs["ES256"], "odd")); !errors.Is(err, session.ErrInvalid) {
+			t.Errorf("a key %s was used: %v", name, err)
+		}
+		if _, err := v.Verify(t.Context(), signKid(t, pairs["ES256"], "good")); err != nil {
+			t.Errorf("a key %s spoils the others: %v", name, err)
+		}
+	}
+}
+
+func TestATokenWithoutKidNeedsASingleKeyThatFits(t *testing.T) {
+	t.Parallel()
+	p, a, b := newProvider(t), keyPairs(t), keyPairs(t)
+	p.publishes(jwk(a["ES256"], "a"), jwk(b["ES256"], "b"))
+	s := p.jwks(t)
+	loaded(t, s)
+	if _, err := verifier(t, s).Verify(t.Context(), signKid(t, a["ES256"], "")); !errors.Is(err, session.ErrInvalid) {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestARotatedKeyIsFoundAndAFloodOfUnknownOnesCostsOneFetch(t *testing.T) {
+	t.Parallel()
+	p, old, young := newProvider(t), keyPairs(t), keyPairs(t)
+	p.publishes(jwk(old["ES256"], "old"))
+	s := p.jwks(t)
+	loaded(t, s)
+	v := verifier(t, s)
+	before := p.fetches.Load()
+	var group sync.WaitGroup
+	for i := range 200 {
+		group.Go(func() {
+			if _, err := v.Verify(t.Context(), signKid(t, old["ES256"], "invented"+string(rune('a'+i%26)))); !errors.Is(err, session.ErrInvalid) {
+				t.Errorf("error = %v", err)
+			}
+		})
+	}
+	group.Wait()
+	if n := p.fetches.Load() - before; n != 0 {
+		t.Errorf("%d fetches within the cool-down", n)
+	}
+	p.publishes(jwk(old["ES256"], "old"), jwk(young["ES256"], "young"))
+	p.clock.Store(2)
+	for range 50 {
+		group.Go(func() {
+			if _, err := v.Verify(t.Context(), signKid(t, young["ES256"], "young")); err != nil {
+				t.Errorf("the young key: %v", err)
+			}
+		})
+	}
+	group.Wait()
+	if n := p.fetches.Load() - before; n != 1 {
+		t.Errorf("%d fetches for one rotation", n)
+	}
+	// A key that is taken away is gone with the next load.
+	p.publishes(jwk(young["ES256"], "young"))
+	p.clock.Store(4)
+	_, _ = v.Verify(t.Context(), signKid(t, old["ES256"], "unknown"))
+	if _, err := v.Verify(t.Context(), signKid(t, old["ES256"], "old")); !errors.Is(err, session.ErrInvalid) {
+		t.Errorf("a removed key: %v", err)
+	}
+}
+
+func TestTheLastGoodSetServesWhileTheHostIsBroken(t *testing.T) {
+	t.Parallel()
+	p, pairs := newProvider(t), keyPairs(t)
+	p.publishes(jwk(pairs["ES256"], "k"))
+	s := p.jwks(t)
+	loaded(t, s)
+	v := verifier(t, s)
+	broken := map[string]func(*provider){
+		"an error":        func(p *provider) { p.status = 500 },
+		"a redirect":      func(p *provider) { p.status = 302 },
+		"no JSON":         func(p *provider) { p.raw = "<html>" },
+		"no usable key":   func(p *provider) { p.raw = `{"keys":[]}` },
+		"an enormous set": func(p *provider) { p.raw = `{"keys":[],"x":"` + strings.Repeat("x", 600<<10) + `"}` },
+	}
+	at := int64(0)
+	for name, f := range broken {
+		p.publishes(jwk(pairs["ES256"], "k"))
+		p.answer(f)
+		at += 2
+		p.clock.Store(at)
+		// An unknown kid has it load, and cannot be judged.
+		if _, err := v.Verify(t.Context(), signKid(t, pairs["ES256"], "unknown")); !errors.Is(err, session.ErrKeysUnavailable) {
+			t.Errorf("%s: an unknown kid: %v", name, err)
+		}
+		if _, err := v.Verify(t.Context(), signKid(t, pairs["ES256"], "k")); err != nil {
+			t.Errorf("%s: the last good set does not serve: %v", name, err)
+		}
+		if status := s.Status(); !status.Usable || status.LastError == "" {
+			t.Errorf("%s: status = %+v", name, status)
+		}
+	}
+	p.clock.Store(25 * 3600)
+	if s.Status().Usable {
+		t.Error("a set of yesterday is still usable")
+	}
+}
+
+func TestAHostThatHangsDoesNotHoldRequestsUp(t *testing.T) {
+	t.Parallel()
+	p, pairs := newProvider(t), keyPairs(t)
+	hang := make(chan struct{})
+	p.answer(func(p *provider) { p.hang = hang })
+	p.set = jose.JSONWebKeySet{Keys: []jose.JSONWebKey{jwk(pairs["ES256"], "k")}}
+	s := p.jwks(t)
+	v := verifier(t, s)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if _, err := v.Verify(ctx, signKid(t, pairs["ES256"], "k")); !errors.Is(err, session.ErrKeysUnavailable) || ctx.Err() != nil {
+		t.Errorf("error = %v", err)
+	}
+	if s.Status().Usable {
+		t.Error("usable without ever having loaded")
+	}
+	close(hang)
+	loaded(t, s)
+	if _, err := v.Verify(t.Context(), signKid(t, pairs["ES256"], "k")); err != nil {
+		t.Errorf("once it answers: %v", err)
+	}
+}

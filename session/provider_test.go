@@ -1,0 +1,112 @@
+package session_test
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"farebox/session"
+
+	"github.com/go-jose/go-jose/v4"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// provider is an issuer on a real socket whose answers the test sets.
+type provider struct {
+	*httptest.Server
+	mu      sync.Mutex
+	set     any    // answered as the JWKS
+	raw     string // answered instead, where not ""
+	status  int
+	hang    chan struct{}
+	issuer  string
+	fetches atomic.Int32
+	clock   atomic.Int64 // seconds that the clock is ahead
+}
+
+func newProvider(t *testing.T) *provider {
+	t.Helper()
+	p := &provider{status: 200}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"issuer":"`+p.issuer+`","jwks_uri":"`+p.URL+`/jwks","authorization_endpoint":"`+p.URL+`/a","token_endpoint":"`+p.URL+`/t"}`)
+	})
+	mux.HandleFunc("/jwks", func(w http.ResponseWriter, r *http.Request) {
+		p.fetches.Add(1)
+		p.mu.Lock()
+		set, raw, status, hang := p.set, p.raw, p.status, p.hang
+		p.mu.Unlock()
+		if hang != nil {
+			select {
+			case <-hang:
+			case <-r.Context().Done():
+			}
+		}
+		w.Header().Set("Location", "/elsewhere")
+		w.WriteHeader(status)
+		if raw == "" {
+			raw = mustJSON(t, set)
+		}
+		_, _ = io.WriteString(w, raw)
+	})
+	mux.HandleFunc("/elsewhere", func(http.ResponseWriter, *http.Request) { t.Error("a redirect was followed") })
+	p.Server = httptest.NewServer(mux)
+	p.issuer = p.URL
+	t.Cleanup(p.Server.Close)
+	return p
+}
+
+func (p *provider) answer(f func(*provider)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f(p)
+}
+
+func (p *provider) publishes(keys ...jose.JSONWebKey) {
+	p.answer(func(p *provider) { p.set, p.raw, p.status = jose.JSONWebKeySet{Keys: keys}, "", 200 })
+}
+
+func (p *provider) now() time.Time { return now.Add(time.Duration(p.clock.Load()) * time.Second) }
+
+// jwks is a source that loads the provider's set.
+func (p *provider) jwks(t *testing.T) *session.JWKS {
+	t.Helper()
+	s, err := session.NewJWKS(session.JWKSConfig{URL: p.URL + "/jwks", Now: p.now, Log: slog.New(slog.DiscardHandler), Refresh: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func loaded(t *testing.T, s *session.JWKS) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !s.Status().Usable; time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never loaded: %+v", s.Status())
+		}
+	}
+}
+
+func jwk(pair keyPair, kid string) jose.JSONWebKey {
+	return jose.JSONWebKey{Key: pair.public, KeyID: kid, Algorithm: pair.method.Alg(), Use: "sig"}
+}
+
+func signKid(t *testing.T, pair keyPair, kid string) string {
+	t.Helper()
+	header := map[string]any{"kid": kid}
+	if kid == "" {
+		header["kid"] = nil
+	}
+	return sign(t, pair.method, pair.private, header, claims(nil))
+}
