@@ -53,7 +53,7 @@ func TestEveryFaultOfTheSandboxIsKnownToTheClient(t *testing.T) {
 		// know to be an old one.
 		"delay": {"": ""}, "same_token": {"": ""},
 	}
-	sockets := []string{"quota_exceeded", "rate_limited_frame", "queue_overflow", "resource_exhausted", "session_time_limit_exceeded", "transcriber_error", "unaccepted_terms", "drop"}
+	sockets := []string{"quota_exceeded", "queue_overflow", "resource_exhausted", "session_time_limit_exceeded", "transcriber_error", "unaccepted_terms", "drop"}
 	for _, kind := range sockets {
 		tests[kind] = nil // only on sockets
 	}

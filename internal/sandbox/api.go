@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 )
 
 func (s *Sandbox) mint(x *exchange) {
@@ -15,8 +16,8 @@ func (s *Sandbox) mint(x *exchange) {
 
 func (s *Sandbox) mintToken(x *exchange, repeat bool) {
 	tokenType := x.r.PathValue("token_type")
-	if !slices.Contains(tokenTypes, tokenType) {
-		writeError(x.w, faultKinds["validation"], shapeList)
+	if !slices.Contains(tokenTypes(), tokenType) {
+		writeError(x.w, invalid("path", "token_type", "Input should be one of "+strings.Join(tokenTypes(), ", ")), "")
 		return
 	}
 	writeJSON(x.w, http.StatusOK, map[string]any{"token": s.tokens.mint(tokenType, repeat)})
@@ -42,7 +43,7 @@ func (s *Sandbox) models(x *exchange) {
 func agent(x *exchange) (string, bool) {
 	id := x.r.URL.Query().Get("agent_id")
 	if id == "" {
-		writeError(x.w, faultKinds["validation"], shapeList)
+		writeError(x.w, invalid("query", "agent_id", "Field required"), "")
 	}
 	return id, id != ""
 }
@@ -56,8 +57,13 @@ func (s *Sandbox) signedURL(x *exchange) {
 		return
 	}
 	query := url.Values{"agent_id": {id}, "conversation_signature": {"cvtkn_sandbox_" + rand.Text()}}
-	if x.r.URL.Query().Get("include_conversation_id") == "true" {
+	switch x.r.URL.Query().Get("include_conversation_id") {
+	case "", "false":
+	case "true":
 		query.Set("conversation_id", "conv_sandbox_"+rand.Text())
+	default:
+		writeError(x.w, invalid("query", "include_conversation_id", "Input should be a valid boolean"), "")
+		return
 	}
 	signed := url.URL{Scheme: "ws", Host: x.r.Host, Path: "/v1/convai/conversation", RawQuery: query.Encode()}
 	if x.r.TLS != nil {

@@ -102,8 +102,18 @@ func (l *level) add(samples []float64) {
 	}
 }
 
-// loudness is a peak in dBFS, 0 at the most.
-func loudness(peak float64) float64 { return 20 * math.Log10(max(peak, 1e-5)) }
+// loudness is a peak in whole dBFS, 0 at the most.
+func loudness(peak float64) int { return int(math.Round(20 * math.Log10(max(peak, 1e-5)))) }
 
-// quiet is the peak below which audio counts as silence.
+// quiet is the level up to which audio counts as silence.
 const quiet = 0.01 // -40 dBFS
+
+// silent reports whether samples are quiet on the whole (root mean square), so
+// that a single click is no voice.
+func silent(samples []float64) bool {
+	sum := 0.0
+	for _, v := range samples {
+		sum += v * v
+	}
+	return sum <= quiet*quiet*float64(len(samples))
+}

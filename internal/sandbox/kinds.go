@@ -9,17 +9,19 @@ import (
 // kind is a way to go wrong. Of refusal, odd and frame it has the one that its
 // operation can show; with none it is a delay alone.
 type kind struct {
-	refusal *apiError                    // an error of the vendor's, as an HTTP answer
+	refusal *apiError                     // an error of the vendor's, as an HTTP answer
 	odd     func(s *Sandbox, x *exchange) // an answer, or none, that the vendor does not owe anybody
-	frame   string                       // an error's name on an open socket; drop for none and a cut
-	only    []string                     // the operations that it is for; nil for all
+	frame   string                        // an error's name on an open socket; drop for none and a cut
+	only    []string                      // the operations that it is for; nil for all
 }
 
 // drop is the frame that is none: the connection ends without a word.
 const drop = "drop"
 
 // shows reports whether a call of this operation can show the kind at all.
-func (k kind) shows(operation string) bool { return k.only == nil || slices.Contains(k.only, operation) }
+func (k kind) shows(operation string) bool {
+	return k.only == nil || slices.Contains(k.only, operation)
+}
 
 // onSocket reports whether the kind is shown once the socket is open.
 func (k kind) onSocket(operation string) bool {

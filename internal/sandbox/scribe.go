@@ -4,9 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
-	"net/url"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/coder/websocket"
@@ -16,25 +13,24 @@ const (
 	maxChunk = 1 << 20 // bytes of decoded audio
 	// leastCommit is the audio that a commit needs, in seconds.
 	leastCommit = 0.3
+	// framesPerSecond is how finely silence is measured.
+	framesPerSecond = 50
 )
 
 // scribe is the realtime transcription socket.
 type scribe struct {
 	*socket
-	format     format
-	vad        bool
-	silenceEnd float64 // seconds of silence that end an utterance
-	timestamps bool
-	language   string
+	scribeConfig
 
 	heard    level   // since the last commit
+	voiced   bool    // some of heard was no silence
 	silence  float64 // seconds at the end of heard
 	reported int     // samples at the last partial
 }
 
 // scribe opens the socket first and judges the token then, as the vendor does.
 func (s *Sandbox) scribe(x *exchange) {
-	ws := upgrade(x)
+	ws := s.upgrade(x)
 	if ws == nil {
 		return
 	}
@@ -44,72 +40,28 @@ func (s *Sandbox) scribe(x *exchange) {
 		ws.refuse("auth_error", "You must be authenticated to use this endpoint.")
 		return
 	}
-	session, err := newScribe(ws, query)
+	config, err := readScribeConfig(query)
 	if err != nil {
 		ws.refuse("invalid_request", err.Error())
 		return
 	}
-	config := map[string]any{}
-	for name := range query {
-		if name != "token" {
-			config[name] = query.Get(name)
-		}
-	}
-	if !ws.send(map[string]any{"message_type": "session_started", "session_id": "sandbox_" + rand.Text(), "config": config}) {
+	if !ws.send(map[string]any{"message_type": "session_started", "session_id": "sandbox_" + rand.Text(), "config": config.echo(query)}) {
 		return
 	}
-	if x.fault != nil {
-		ws.show(x.fault)
-		return
+	switch x.frame {
+	case "":
+		session := &scribe{socket: ws, scribeConfig: config}
+		session.run()
+	case drop: // ends without a word
+	default:
+		ws.refuse(x.frame, "The farebox sandbox was told to fail so.")
 	}
-	session.run()
 }
 
 // refuse sends an error frame and closes, as the vendor does.
-func (s *socket) refuse(kind, message string) {
-	s.send(map[string]any{"message_type": kind, "error": message})
+func (s *socket) refuse(messageType, message string) {
+	s.send(map[string]any{"message_type": messageType, "error": message})
 	s.close(websocket.StatusNormalClosure, "")
-}
-
-// show ends a session with an injected fault.
-func (s *socket) show(f *Fault) {
-	if f.Kind == "drop" {
-		s.end()
-		return
-	}
-	s.refuse(strings.TrimSuffix(f.Kind, "_frame"), "The farebox sandbox was told to fail so.")
-}
-
-func newScribe(ws *socket, query url.Values) (*scribe, error) {
-	s := &scribe{socket: ws, silenceEnd: 1.5, language: "en"}
-	if query.Get("model_id") != "scribe_v2_realtime" {
-		return nil, fmt.Errorf("model_id must be scribe_v2_realtime")
-	}
-	audio := query.Get("audio_format")
-	if audio == "" {
-		audio = "pcm_16000"
-	}
-	var err error
-	if s.format, err = parseFormat(audio); err != nil {
-		return nil, err
-	}
-	switch query.Get("commit_strategy") {
-	case "", "manual":
-	case "vad":
-		s.vad = true
-	default:
-		return nil, fmt.Errorf("commit_strategy must be manual or vad")
-	}
-	if text := query.Get("vad_silence_threshold_secs"); text != "" {
-		if s.silenceEnd, err = strconv.ParseFloat(text, 64); err != nil || s.silenceEnd < 0.3 || s.silenceEnd > 3 {
-			return nil, fmt.Errorf("vad_silence_threshold_secs must lie between 0.3 and 3")
-		}
-	}
-	s.timestamps = slices.Contains([]string{"true", "1"}, query.Get("include_timestamps"))
-	if language := query.Get("language_code"); language != "" {
-		s.language = language
-	}
-	return s, nil
 }
 
 // audioChunk is the client's only message.
@@ -139,8 +91,8 @@ func (s *scribe) run() {
 	}
 }
 
-func (s *scribe) fail(kind, message string) bool {
-	return s.send(map[string]any{"message_type": kind, "error": message})
+func (s *scribe) fail(messageType, message string) bool {
+	return s.send(map[string]any{"message_type": messageType, "error": message})
 }
 
 // take hears a chunk; false means that the peer is gone.
@@ -158,27 +110,40 @@ func (s *scribe) take(chunk audioChunk) bool {
 	if err != nil {
 		return s.fail("input_error", err.Error())
 	}
-	s.hear(samples)
-	switch {
-	case chunk.Commit:
-		return s.commit()
-	case s.vad && s.silence >= s.silenceEnd && s.heard.peak > quiet:
-		return s.commit()
-	default:
-		return s.partial()
+	if !s.hear(samples) {
+		return false
 	}
+	if chunk.Commit {
+		return s.commit()
+	}
+	return s.partial()
 }
 
-func (s *scribe) hear(samples []float64) {
-	s.heard.add(samples)
-	for i, v := range slices.Backward(samples) {
-		if v > quiet || v < -quiet {
-			s.silence = s.seconds(len(samples) - 1 - i)
-			return
+// hear measures samples and, where that is asked for, commits at each silence
+// that is long enough. False means that the peer is gone.
+func (s *scribe) hear(samples []float64) bool {
+	size := s.format.rate / framesPerSecond
+	for len(samples) > 0 {
+		frame := samples[:min(size, len(samples))]
+		samples = samples[len(frame):]
+		s.heard.add(frame)
+		if silent(frame) {
+			s.silence += s.seconds(len(frame))
+		} else {
+			s.silence, s.voiced = 0, true
+		}
+		switch {
+		case !s.vad:
+		case !s.voiced:
+			s.forget() // silence ahead of an utterance is no part of it
+		case s.silence >= s.silenceEnd && !s.commit():
+			return false
 		}
 	}
-	s.silence += s.seconds(len(samples))
+	return true
 }
+
+func (s *scribe) forget() { s.heard, s.voiced, s.silence, s.reported = level{}, false, 0, 0 }
 
 func (s *scribe) seconds(samples int) float64 { return float64(samples) / float64(s.format.rate) }
 
@@ -203,11 +168,11 @@ func (s *scribe) commit() bool {
 	if seconds < leastCommit {
 		return s.fail("commit_throttled", "A commit needs at least 0.3 seconds of audio.")
 	}
-	text := fmt.Sprintf("This is the farebox sandbox. It heard %.1f seconds of audio, loudest at %.0f dBFS.", seconds, loudness(s.heard.peak))
-	if s.heard.peak <= quiet {
+	text := fmt.Sprintf("This is the farebox sandbox. It heard %.1f seconds of audio, loudest at %d dBFS.", seconds, loudness(s.heard.peak))
+	if !s.voiced {
 		text = fmt.Sprintf("This is the farebox sandbox. It heard %.1f seconds of silence.", seconds)
 	}
-	s.heard, s.silence, s.reported = level{}, 0, 0
+	s.forget()
 	if !s.send(map[string]any{"message_type": "committed_transcript", "text": text}) {
 		return false
 	}

@@ -3,7 +3,6 @@ package sandbox
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 	"time"
 
 	"github.com/coder/websocket"
@@ -26,22 +25,26 @@ const (
 	idleLimit = 3 * time.Minute
 )
 
-// upgrade opens the socket of an exchange; the guard has judged the origin. Nil
-// means that it was no WebSocket request, which has been answered.
-func upgrade(x *exchange) *socket {
+// upgrade opens the socket of an exchange. Nil means that it was no WebSocket
+// request or came from a foreign page, which has been answered: a socket's
+// opening is a GET without CORS, so that the guard lets it pass.
+func (s *Sandbox) upgrade(x *exchange) *socket {
+	for _, origin := range x.r.Header.Values("Origin") {
+		if !s.guard.AllowsOrigin(origin) {
+			writeError(x.w, apiError{status: 403, message: "Sockets of other web sites are refused here."}, shapeString)
+			return nil
+		}
+	}
 	conn, err := websocket.Accept(x.w, x.r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
 		return nil
 	}
 	conn.SetReadLimit(maxMessage)
-	if r, ok := x.w.(*statusRecorder); ok {
-		r.status = http.StatusSwitchingProtocols
-	}
-	s := &socket{conn: conn, inbox: make(chan []byte)}
-	// The request's own context ends when the connection is taken over.
-	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(x.r.Context()))
-	go s.read()
-	return s
+	ws := &socket{conn: conn, inbox: make(chan []byte)}
+	// The request's own context may end while the connection lives on.
+	ws.ctx, ws.cancel = context.WithCancel(context.WithoutCancel(x.r.Context()))
+	go ws.read()
+	return ws
 }
 
 // end closes the connection without a word where that has not been done, and

@@ -29,7 +29,7 @@ type speaker struct {
 // openSpeech redeems the token and reads the parameters. Nil means that the
 // socket is over.
 func (s *Sandbox) openSpeech(x *exchange) *speaker {
-	ws := upgrade(x)
+	ws := s.upgrade(x)
 	if ws == nil {
 		return nil
 	}
@@ -39,19 +39,17 @@ func (s *Sandbox) openSpeech(x *exchange) *speaker {
 		return nil
 	}
 	sp, err := newSpeaker(ws, query)
-	if err != nil {
+	switch {
+	case err != nil:
 		ws.violate("invalid_request", err.Error())
-		return nil
+	case x.frame == drop:
+		ws.end()
+	case x.frame != "":
+		ws.violate(x.frame, "The farebox sandbox was told to fail so.")
+	default:
+		return sp
 	}
-	if x.fault != nil {
-		if x.fault.Kind == "drop" {
-			ws.end()
-		} else {
-			ws.violate(strings.TrimSuffix(x.fault.Kind, "_frame"), "The farebox sandbox was told to fail so.")
-		}
-		return nil
-	}
-	return sp
+	return nil
 }
 
 // violate sends an error frame and closes for a policy violation (1008).
@@ -61,7 +59,7 @@ func (s *socket) violate(kind, message string) {
 }
 
 func newSpeaker(ws *socket, query url.Values) (*speaker, error) {
-	sp := &speaker{socket: ws, inactive: 20 * time.Second, auto: query.Get("auto_mode") == "true"}
+	sp := &speaker{socket: ws, inactive: 20 * time.Second}
 	name := query.Get("output_format")
 	if name == "" {
 		name = "mp3_44100_128" // the vendor's default
@@ -69,6 +67,14 @@ func newSpeaker(ws *socket, query url.Values) (*speaker, error) {
 	var err error
 	if sp.format, err = parseFormat(name); err != nil {
 		return nil, fmt.Errorf("%w; set output_format", err)
+	}
+	if sp.auto, err = flag(query, "auto_mode"); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"sync_alignment", "enable_ssml_parsing"} { // no effect here
+		if _, err := flag(query, name); err != nil {
+			return nil, err
+		}
 	}
 	if text := query.Get("inactivity_timeout"); text != "" {
 		seconds, err := strconv.Atoi(text)
@@ -103,63 +109,18 @@ func (s *Sandbox) speech(x *exchange) {
 		if !sp.next(&m) {
 			return
 		}
-		if m.Text == nil || first && *m.Text == "" {
+		if m.Text == nil || first && (*m.Text == "" || strings.TrimSpace(*m.Text) != "") {
 			sp.violate("invalid_request", `Begin with {"text":" "}; each message has a text.`)
 			return
 		}
 		if *m.Text == "" {
-			if sp.say(&buffer, "") && sp.send(map[string]any{"audio": nil, "isFinal": true}) {
+			if sp.say(&buffer, "") && sp.send(map[string]any{"isFinal": true}) {
 				sp.close(websocket.StatusNormalClosure, "")
 			}
 			return
 		}
 		if !sp.buffer(&buffer, m, "") {
 			return
-		}
-	}
-}
-
-func (s *Sandbox) multiSpeech(x *exchange) {
-	sp := s.openSpeech(x)
-	if sp == nil {
-		return
-	}
-	defer sp.end()
-	const mostContexts = 5
-	contexts := map[string]*strings.Builder{}
-	for {
-		var m textMessage
-		if !sp.next(&m) {
-			return
-		}
-		id := m.ContextID
-		if id == "" {
-			id = "default"
-		}
-		if m.CloseSocket {
-			for open, buffer := range contexts {
-				if !sp.say(buffer, open) || !sp.finish(open) {
-					return
-				}
-			}
-			sp.close(websocket.StatusNormalClosure, "")
-			return
-		}
-		if contexts[id] == nil {
-			if len(contexts) == mostContexts {
-				sp.violate("max_contexts_exceeded", "At most 5 contexts are open at once.")
-				return
-			}
-			contexts[id] = &strings.Builder{}
-		}
-		if !sp.buffer(contexts[id], m, id) {
-			return
-		}
-		if m.CloseContext {
-			if !sp.say(contexts[id], id) || !sp.finish(id) {
-				return
-			}
-			delete(contexts, id)
 		}
 	}
 }
@@ -218,9 +179,4 @@ func (sp *speaker) say(b *strings.Builder, contextID string) bool {
 		}
 	}
 	return true
-}
-
-// finish ends a context of multi-stream-input.
-func (sp *speaker) finish(contextID string) bool {
-	return sp.send(map[string]any{"audio": nil, "is_final": true, "contextId": contextID})
 }

@@ -7,7 +7,6 @@ import (
 	"mime/multipart"
 	"net/http"
 	"slices"
-	"strings"
 )
 
 const (
@@ -18,25 +17,26 @@ const (
 // upload is what a transcription of a file was asked with.
 type upload struct {
 	token, model string
-	file         bool
-	bytes        int64
+	bytes        int64 // of the file
+	seen         []string
 }
 
 // transcribe is POST /v1/speech-to-text, by token or key.
 func (s *Sandbox) transcribe(x *exchange) {
 	u, err := readUpload(x.w, x.r)
 	if err != nil {
-		writeError(x.w, apiError{status: 422, code: "invalid_parameters", message: err.Error()}, shapeList)
+		writeError(x.w, invalid("body", "file", err.Error()), "")
 		return
 	}
-	byKey := strings.TrimSpace(x.r.Header.Get("xi-api-key")) != ""
+	byKey := x.r.Header.Get("xi-api-key") != ""
 	switch {
+	case byKey && !keyed(x):
 	case !byKey && !s.tokens.redeem(u.token, "batch_scribe"):
 		writeError(x.w, apiError{status: 401, code: "unauthorized", mark: "needs_authorization", message: "You must be authenticated to use this endpoint."}, shapeLegacy)
 	case !slices.Contains([]string{"scribe_v1", "scribe_v2"}, u.model):
-		writeError(x.w, apiError{status: 422, code: "invalid_parameters", message: "model_id must be scribe_v1 or scribe_v2"}, shapeList)
-	case !u.file:
-		writeError(x.w, apiError{status: 422, code: "invalid_parameters", message: "file is required"}, shapeList)
+		writeError(x.w, invalid("body", "model_id", "Input should be scribe_v1 or scribe_v2"), "")
+	case !slices.Contains(u.seen, "file"):
+		writeError(x.w, invalid("body", "file", "Field required"), "")
 	default:
 		writeJSON(x.w, http.StatusOK, map[string]any{
 			"language_code": "en", "language_probability": 1,
@@ -53,6 +53,7 @@ func readUpload(w http.ResponseWriter, r *http.Request) (upload, error) {
 	if err != nil {
 		return upload{}, errors.New("the body is no multipart form")
 	}
+	broken := errors.New("the form is malformed, too large or broke off")
 	var u upload
 	for {
 		part, err := reader.NextPart()
@@ -60,24 +61,33 @@ func readUpload(w http.ResponseWriter, r *http.Request) (upload, error) {
 			return u, nil
 		}
 		if err != nil {
-			return upload{}, errors.New("the form is malformed, too large or broke off")
+			return upload{}, broken
 		}
-		switch part.FormName() {
+		name := part.FormName()
+		if slices.Contains(u.seen, name) {
+			return upload{}, fmt.Errorf("%s is given twice", name)
+		}
+		switch name {
 		case "token":
 			u.token, err = field(part)
 		case "model_id":
 			u.model, err = field(part)
 		case "file":
-			u.file = true
 			u.bytes, err = io.Copy(io.Discard, part)
+		default:
+			continue
 		}
 		if err != nil {
-			return upload{}, errors.New("the form is malformed, too large or broke off")
+			return upload{}, broken
 		}
+		u.seen = append(u.seen, name)
 	}
 }
 
 func field(part *multipart.Part) (string, error) {
-	data, err := io.ReadAll(io.LimitReader(part, maxField))
+	data, err := io.ReadAll(io.LimitReader(part, maxField+1))
+	if len(data) > maxField {
+		return "", errors.New("a field is too long")
+	}
 	return string(data), err
 }
