@@ -1,8 +1,13 @@
 package session_test
 
 import (
+	"context"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +26,13 @@ func TestHostileSessionsAreRefused(t *testing.T) {
 	claim := func(name string, value any) string { return hs256(t, nil, map[string]any{name: value}) }
 	body := func(b string) string { return rawJWT(t, `{"alg":"HS256"}`, b) }
 	end := strings.Join([]string{`"aud":"farebox","sub":"ada"`, `"exp":1790003600}`}, ",")
+	signedOver := func(text string) string {
+		signature, err := jwt.SigningMethodHS256.Sign(text, []byte(shared))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text + "." + b64(signature)
+	}
 	pairs := keyPairs(t)
 	tests := map[string]string{
 		"empty":                            "",
@@ -36,6 +48,10 @@ func TestHostileSessionsAreRefused(t *testing.T) {
 		"a space behind":                   good + " ",
 		"a line break within":              parts[0] + ".\r\n" + parts[1] + "." + parts[2],
 		"a line break within the base64":   parts[0][:4] + "\n" + parts[0][4:] + "." + parts[1] + "." + parts[2],
+		"a line break behind":              good + "\n",
+		"a line break in the signature":    good[:len(good)-9] + "\r\n" + good[len(good)-9:],
+		"a line break that is signed":      signedOver(parts[0][:4] + "\n" + parts[0][4:] + "." + parts[1]),
+		"a signature's loose bits set":     good[:len(good)-1] + string(good[len(good)-1]+1),
 		"padding":                          parts[0] + "=." + parts[1] + "." + parts[2],
 		"the other base64 alphabet":        parts[0] + "." + parts[1] + "." + parts[2][:len(parts[2])-1] + "+",
 		"a NUL":                            good + "\x00",
@@ -72,6 +88,12 @@ func TestHostileSessionsAreRefused(t *testing.T) {
 		"a header that is no UTF-8":        rawJWT(t, "{\"alg\":\"HS256\",\"x\":\"\xff\"}", `{"iss":"`+issuer+`",`+end),
 		"claims twice over":                body(`{"iss":"` + issuer + `","sub":"eve",` + end),
 		"claims twice over, deep within":   body(`{"iss":"` + issuer + `","x":{"a":1,"a":2},` + end),
+		"claims that are no base64":        parts[0] + ".A." + parts[2],
+		"claims of 5000 lists, not closed": body(strings.Repeat("[", 5000)),
+		"claims with a comma too many":     body(`{"iss":"` + issuer + `","x":[1,],` + end),
+		"claims with a member unnamed":     body(`{1:2}`),
+		"an expiry beyond all numbers":     body(`{"iss":"` + issuer + `","aud":"farebox","sub":"ada","exp":1e400}`),
+		"an iss of null":                   body(`{"iss":null,` + end),
 		"claims that are a list":           body(`[]`),
 		"claims that are text":             body(`"x"`),
 		"claims that are no JSON":          body(`{`),
@@ -95,6 +117,8 @@ func TestHostileSessionsAreRefused(t *testing.T) {
 		"a subject of many pages":          claim("sub", strings.Repeat("x", 256)),
 		"a subject with a line break":      claim("sub", "ada\nadmin"),
 		"a subject with a NUL":             claim("sub", "ada\x00"),
+		"a subject with half a surrogate":  body(`{"iss":"` + issuer + `","aud":"farebox","sub":"ada\ud800","exp":1790003600}`),
+		"a member twice, once escaped":     body(`{"iss":"` + issuer + `","\u0073ub":"eve",` + end),
 		"no expiry":                        claim("exp", nil),
 		"an expiry as text":                claim("exp", "1790003600"),
 		"an expiry of zero":                claim("exp", 0),
@@ -122,6 +146,9 @@ func TestHostileSessionsAreRefused(t *testing.T) {
 			t.Errorf("%s: %v, want ErrInvalid", name, err)
 			continue
 		}
+		if session.Reason(err) == "" || !strings.HasSuffix(err.Error(), session.Reason(err)) {
+			t.Errorf("%s: %v for the reason %q", name, err, session.Reason(err))
+		}
 		for _, word := range []string{"mallory", "evil", "passwd", shared} {
 			if strings.Contains(err.Error(), word) {
 				t.Errorf("%s: the error shows %q: %v", name, word, err)
@@ -141,5 +168,80 @@ func TestExpiredIsSaidOnlyOfWhatWasGood(t *testing.T) {
 	other := sign(t, jwt.SigningMethodHS256, []byte("another secret of more than 32 bytes"), nil, claims(map[string]any{"exp": now.Unix() - 100}))
 	if _, err := v.Verify(t.Context(), other); !errors.Is(err, session.ErrInvalid) {
 		t.Errorf("signed by somebody else: %v", err)
+	}
+}
+
+func TestAReasonNamesTheRuleThatFailed(t *testing.T) {
+	t.Parallel()
+	v := verifier(t, sharedSecret(t))
+	verify := func(raw string) error {
+		_, err := v.Verify(t.Context(), raw)
+		return err
+	}
+	for want, err := range map[string]error{
+		"algorithm not allowed":          verify(hs256(t, map[string]any{"alg": "none"}, nil)),
+		"another audience":               verify(hs256(t, nil, map[string]any{"aud": "other"})),
+		"signature":                      verify(sign(t, jwt.SigningMethodHS256, []byte("another secret of more than 32 bytes"), nil, claims(nil))),
+		"exp is past":                    verify(hs256(t, nil, map[string]any{"exp": now.Unix() - 100})),
+		"session keys unavailable":       fmt.Errorf("%w: status 502", session.ErrKeysUnavailable),
+		"too many signatures to check":   fmt.Errorf("%w: %w", session.ErrOverloaded, context.Canceled),
+		"no reason of this package's is": errors.New("anything"),
+	} {
+		got := session.Reason(err)
+		if strings.HasPrefix(want, "no reason") {
+			want = ""
+		}
+		if got != want {
+			t.Errorf("Reason(%v) = %q, want %q", err, got, want)
+		}
+	}
+}
+
+func TestKeysThatATokenBringsAlongAreNeitherUsedNorFetched(t *testing.T) {
+	t.Parallel()
+	trap := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("%s was fetched because a token said so", r.URL.Path)
+	}))
+	t.Cleanup(trap.Close)
+	ours, theirs := keyPairs(t)["ES256"], keyPairs(t)["ES256"]
+	p := newProvider(t)
+	p.publishes(jwk(ours, "k"))
+	s := p.jwks(t)
+	loaded(t, s)
+	v := verifier(t, s)
+	der, err := x509.MarshalPKIXPublicKey(theirs.public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]any{
+		"jwk": jwk(theirs, "k"),
+		"jku": trap.URL + "/jku",
+		"x5u": trap.URL + "/x5u",
+		"x5c": []string{base64.StdEncoding.EncodeToString(der)},
+		"kid": trap.URL + "/kid",
+	} {
+		header := map[string]any{"kid": "k"}
+		header[name] = value
+		if _, err := v.Verify(t.Context(), sign(t, theirs.method, theirs.private, header, claims(nil))); !errors.Is(err, session.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestAnOddKidFindsNoKeyAndDoesNoHarm(t *testing.T) {
+	t.Parallel()
+	pair := keyPairs(t)["ES256"]
+	p := newProvider(t)
+	p.publishes(jwk(pair, "k"))
+	s := p.jwks(t)
+	loaded(t, s)
+	v := verifier(t, s)
+	for _, kid := range []string{"../../../dev/null", "file:///etc/passwd", "' OR '1'='1", "k\x00", "K", "k ", "$(id)"} {
+		if _, err := v.Verify(t.Context(), signKid(t, pair, kid)); !errors.Is(err, session.ErrInvalid) || strings.Contains(err.Error(), kid) {
+			t.Errorf("kid %q: %v", kid, err)
+		}
+	}
+	if _, err := v.Verify(t.Context(), signKid(t, pair, "k")); err != nil {
+		t.Error(err)
 	}
 }

@@ -2,7 +2,13 @@ package session_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha512"
+	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +17,7 @@ import (
 	"farebox/session"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/golang-jwt/jwt/v5"
 )
 
 func TestAKeySetVerifiesEveryAlgorithm(t *testing.T) {
@@ -42,6 +49,10 @@ func TestKeysThatAreNotForThisAreLeftOut(t *testing.T) {
 	t.Parallel()
 	pairs := keyPairs(t)
 	good := mustJSON(t, jwk(pairs["ES256"], "good"))
+	weak, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
 	with := func(kid string, change ...string) string {
 		text := strings.Replace(good, `"good"`, `"`+kid+`"`, 1)
 		for i := 0; i < len(change); i += 2 {
@@ -57,6 +68,8 @@ func TestKeysThatAreNotForThisAreLeftOut(t *testing.T) {
 		"with its private part": with("odd", `"use"`, `"d":"AAAA","use"`),
 		"off its curve":         with("odd", `"x":"`, `"x":"AAAA`),
 		"symmetric":             `{"kty":"oct","kid":"odd","k":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","alg":"HS256"}`,
+		"with its primes":       with("odd", `"use"`, `"p":"AAAA","use"`),
+		"that is too weak":      mustJSON(t, jose.JSONWebKey{Key: &weak.PublicKey, KeyID: "odd", Use: "sig"}),
 		"of an unknown kind":    `{"kty":"XX","kid":"odd"}`,
 		"that is no object":     `7`,
 	} {
@@ -65,7 +78,11 @@ func TestKeysThatAreNotForThisAreLeftOut(t *testing.T) {
 		s := p.jwks(t)
 		loaded(t, s)
 		v := verifier(t, s)
-		if _, err := v.Verify(t.Context(), signKid(t, pairs["ES256"], "odd")); !errors.Is(err, session.ErrInvalid) {
+		raw := signKid(t, pairs["ES256"], "odd")
+		if name == "that is too weak" {
+			raw = signKid(t, keyPair{jwt.SigningMethodRS256, weak, nil}, "odd")
+		}
+		if _, err := v.Verify(t.Context(), raw); !errors.Is(err, session.ErrInvalid) {
 			t.Errorf("a key %s was used: %v", name, err)
 		}
 		if _, err := v.Verify(t.Context(), signKid(t, pairs["ES256"], "good")); err != nil {
@@ -174,7 +191,8 @@ func TestAHostThatHangsDoesNotHoldRequestsUp(t *testing.T) {
 	v := verifier(t, s)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	if _, err := v.Verify(ctx, signKid(t, pairs["ES256"], "k")); !errors.Is(err, session.ErrKeysUnavailable) || ctx.Err() != nil {
+	// It is the caller's wait that ends, not yet the load.
+	if _, err := v.Verify(ctx, signKid(t, pairs["ES256"], "k")); !errors.Is(err, session.ErrKeysUnavailable) || !strings.Contains(err.Error(), "takes too long") {
 		t.Errorf("error = %v", err)
 	}
 	if s.Status().Usable {
@@ -184,5 +202,47 @@ func TestAHostThatHangsDoesNotHoldRequestsUp(t *testing.T) {
 	loaded(t, s)
 	if _, err := v.Verify(t.Context(), signKid(t, pairs["ES256"], "k")); err != nil {
 		t.Errorf("once it answers: %v", err)
+	}
+}
+
+func TestAKeyOfTheWrongCurveForItsAlgIsNotUsed(t *testing.T) {
+	t.Parallel()
+	p, pair := newProvider(t), keyPairs(t)["ES256"]
+	odd := jwk(pair, "odd")
+	odd.Algorithm = "ES384"
+	p.publishes(odd, jwk(keyPairs(t)["ES256"], "good"))
+	s := p.jwks(t)
+	loaded(t, s)
+	// golang-jwt signs no such token, but verifies it.
+	unsigned, err := jwt.NewWithClaims(jwt.SigningMethodES384, claims(nil)).SigningString()
+	if err != nil {
+		t.Fatal(err)
+	}
+	unsigned = strings.Replace(unsigned, strings.Split(unsigned, ".")[0], base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES384","kid":"odd"}`)), 1)
+	digest := sha512.Sum384([]byte(unsigned))
+	r, z, err := ecdsa.Sign(rand.Reader, pair.private.(*ecdsa.PrivateKey), digest[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature := append(r.FillBytes(make([]byte, 48)), z.FillBytes(make([]byte, 48))...)
+	if err := jwt.SigningMethodES384.Verify(unsigned, signature, pair.public); err != nil {
+		t.Fatalf("the token is no threat: %v", err)
+	}
+	raw := unsigned + "." + base64.RawURLEncoding.EncodeToString(signature)
+	if _, err := verifier(t, s).Verify(t.Context(), raw); !errors.Is(err, session.ErrInvalid) {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestATokenNeverCostsMoreSignaturesThanAFewKeys(t *testing.T) {
+	t.Parallel()
+	p, pair := newProvider(t), keyPairs(t)["ES256"]
+	for n, want := range map[int]error{16: nil, 17: session.ErrInvalid} {
+		p.publishes(slices.Repeat([]jose.JSONWebKey{jwk(pair, "k")}, n)...)
+		s := p.jwks(t)
+		loaded(t, s)
+		if _, err := verifier(t, s).Verify(t.Context(), signKid(t, pair, "k")); !errors.Is(err, want) {
+			t.Errorf("%d keys of one kid: %v", n, err)
+		}
 	}
 }

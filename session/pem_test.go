@@ -7,10 +7,13 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,17 +101,56 @@ func TestAPEMFileThatWillNotDo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// A good key, and one whose end is lost: to take the first alone would be
+	// to refuse the sessions of the second unseen.
+	brokenBlock := pemFile(t, publicBlock(t, &key.PublicKey), publicBlock(t, &key.PublicKey))
+	whole, err := os.ReadFile(brokenBlock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(brokenBlock, whole[:len(whole)-20], 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, tt := range map[string]struct{ path, says string }{
 		"a private key":     {pemFile(t, publicBlock(t, &key.PublicKey), &pem.Block{Type: "PRIVATE KEY", Bytes: private}), "private key"},
 		"a weak key":        {pemFile(t, publicBlock(t, &weak.PublicKey)), "2048"},
 		"an odd curve":      {pemFile(t, publicBlock(t, &odd.PublicKey)), "P-256"},
 		"a malformed block": {pemFile(t, &pem.Block{Type: "PUBLIC KEY", Bytes: []byte("x")}), "malformed"},
 		"another block":     {pemFile(t, &pem.Block{Type: "X509 CRL", Bytes: []byte("x")}), "no public key"},
+		"a broken block":    {brokenBlock, "malformed"},
+		"a malformed PKCS1": {pemFile(t, &pem.Block{Type: "RSA PUBLIC KEY", Bytes: []byte("x")}), "malformed"},
+		"a malformed cert":  {pemFile(t, &pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")}), "malformed"},
+		"an EC private key": {pemFile(t, &pem.Block{Type: "EC PRIVATE KEY", Bytes: private}), "private key"},
+		"too many keys":     {pemFile(t, slices.Repeat([]*pem.Block{publicBlock(t, &key.PublicKey)}, 17)...), "1 to 16"},
 		"nothing":           {pemFile(t), "PEM"},
 		"no file":           {"/nonexistent/keys.pem", "cannot be read"},
 	} {
 		if _, err := session.NewPEMFile(tt.path); err == nil || !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), tt.path) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestKeysInOtherPEMFormsAreRead(t *testing.T) {
+	t.Parallel()
+	pairs := keyPairs(t)
+	rsaKey, ecKey := pairs["RS256"].private.(*rsa.PrivateKey), pairs["ES256"].private.(*ecdsa.PrivateKey)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "sessions"}}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, &ecKey.PublicKey, ecKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for alg, block := range map[string]*pem.Block{
+		"RS256": {Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(&rsaKey.PublicKey)},
+		"ES256": {Type: "CERTIFICATE", Bytes: certificate},
+	} {
+		keys, err := session.NewPEMFile(pemFile(t, block))
+		if err != nil {
+			t.Errorf("%s: %v", block.Type, err)
+			continue
+		}
+		if _, err := verifier(t, keys).Verify(t.Context(), sign(t, pairs[alg].method, pairs[alg].private, nil, claims(nil))); err != nil {
+			t.Errorf("%s: %v", block.Type, err)
 		}
 	}
 }

@@ -21,14 +21,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // provider is an issuer on a real socket whose answers the test sets.
 type provider struct {
 	*httptest.Server
-	mu      sync.Mutex
-	set     any    // answered as the JWKS
-	raw     string // answered instead, where not ""
-	status  int
-	hang    chan struct{}
-	issuer  string
-	fetches atomic.Int32
-	clock   atomic.Int64 // seconds that the clock is ahead
+	mu     sync.Mutex
+	set    any    // answered as the JWKS
+	raw    string // answered instead, where not ""
+	status int
+	hang   chan struct{}
+	issuer string
+	// discovery is answered instead of the document, where not "".
+	discovery string
+	fetches   atomic.Int32
+	clock     atomic.Int64 // seconds that the clock is ahead
 }
 
 func newProvider(t *testing.T) *provider {
@@ -39,6 +41,10 @@ func newProvider(t *testing.T) *provider {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		w.Header().Set("Content-Type", "application/json")
+		if p.discovery != "" {
+			_, _ = io.WriteString(w, p.discovery)
+			return
+		}
 		_, _ = io.WriteString(w, `{"issuer":"`+p.issuer+`","jwks_uri":"`+p.URL+`/jwks","authorization_endpoint":"`+p.URL+`/a","token_endpoint":"`+p.URL+`/t"}`)
 	})
 	mux.HandleFunc("/jwks", func(w http.ResponseWriter, r *http.Request) {
@@ -78,10 +84,15 @@ func (p *provider) publishes(keys ...jose.JSONWebKey) {
 
 func (p *provider) now() time.Time { return now.Add(time.Duration(p.clock.Load()) * time.Second) }
 
-// jwks is a source that loads the provider's set.
-func (p *provider) jwks(t *testing.T) *session.JWKS {
+// jwks is a source that loads the provider's set; of itself only once, unless
+// amended.
+func (p *provider) jwks(t *testing.T, amend ...func(*session.JWKSConfig)) *session.JWKS {
 	t.Helper()
-	s, err := session.NewJWKS(session.JWKSConfig{URL: p.URL + "/jwks", Now: p.now, Log: slog.New(slog.DiscardHandler), Refresh: time.Hour})
+	cfg := session.JWKSConfig{URL: p.URL + "/jwks", Now: p.now, Log: slog.New(slog.DiscardHandler), Refresh: time.Hour}
+	for _, f := range amend {
+		f(&cfg)
+	}
+	s, err := session.NewJWKS(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,9 +102,15 @@ func (p *provider) jwks(t *testing.T) *session.JWKS {
 
 func loaded(t *testing.T, s *session.JWKS) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !s.Status().Usable; time.Sleep(2 * time.Millisecond) {
+	eventually(t, "the set is loaded", func() bool { return s.Status().Usable })
+}
+
+// eventually waits for what another goroutine brings about.
+func eventually(t *testing.T, what string, there func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !there(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("never loaded: %+v", s.Status())
+			t.Fatalf("never: %s", what)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -47,7 +48,8 @@ func TestGoodVariantsAreAccepted(t *testing.T) {
 		"exp as a fraction":               hs256(t, nil, map[string]any{"exp": float64(now.Unix()) + 10.5}),
 		"expired within the leeway":       hs256(t, nil, map[string]any{"exp": now.Unix() - 4}),
 		"not yet valid within the leeway": hs256(t, nil, map[string]any{"nbf": now.Unix() + 5, "iat": now.Unix() + 5}),
-		"the longest lifetime":            hs256(t, nil, map[string]any{"exp": now.Add(24 * time.Hour).Unix()}),
+		"expired within it by a fraction": hs256(t, nil, map[string]any{"exp": float64(now.Unix()) - 4.5}),
+		"the longest lifetime and leeway": hs256(t, nil, map[string]any{"exp": now.Add(24*time.Hour + 5*time.Second).Unix()}),
 		"a kid of somebody":               hs256(t, map[string]any{"kid": "../../etc/passwd"}, nil),
 		"a subject beyond ASCII":          hs256(t, nil, map[string]any{"sub": "Ædå|🎟"}),
 		"an ID token's claims":            hs256(t, nil, map[string]any{"nonce": "n", "at_hash": "h"}),
@@ -70,11 +72,18 @@ func TestRequiredClaimsAndClaimNames(t *testing.T) {
 	if err != nil || p.Subject != "o1" || p.SessionID != "x" {
 		t.Fatalf("%+v, %v", p, err)
 	}
-	for name, value := range map[string]any{"token_use": "id", "client": "abcdef", "level": 4, "oid": nil} {
-		bad := maps.Clone(good)
-		bad[name] = value
-		if _, err := v.Verify(t.Context(), hs256(t, nil, bad)); !errors.Is(err, session.ErrInvalid) {
-			t.Errorf("%s = %v: %v", name, value, err)
+	for name, values := range map[string][]any{
+		"token_use": {"id", "Access", nil, []string{"access"}},
+		"client":    {"abcdef", "abc|def", true, map[string]any{"abc": 1}},
+		"level":     {4, 3.5},
+		"oid":       {nil, 7},
+	} {
+		for _, value := range values {
+			bad := maps.Clone(good)
+			bad[name] = value
+			if _, err := v.Verify(t.Context(), hs256(t, nil, bad)); !errors.Is(err, session.ErrInvalid) {
+				t.Errorf("%s = %v: %v", name, value, err)
+			}
 		}
 	}
 }
@@ -105,28 +114,63 @@ func TestScopes(t *testing.T) {
 
 func TestAShortSharedSecretIsRefused(t *testing.T) {
 	t.Parallel()
-	if _, err := session.NewHS256(secret.New("short")); err == nil || strings.Contains(err.Error(), "short") && !strings.Contains(err.Error(), "32") {
+	short := strings.Repeat("x", 31)
+	if _, err := session.NewHS256(secret.New(short)); err == nil || strings.Contains(err.Error(), short) || !strings.Contains(err.Error(), "32") {
 		t.Errorf("error = %v", err)
 	}
-	if _, err := session.NewVerifier(session.Config{}); err == nil {
-		t.Error("an empty Config was taken")
+	if _, err := session.NewHS256(secret.New(short + "x")); err != nil {
+		t.Errorf("32 bytes: %v", err)
 	}
 }
 
-// gated is a source whose keys come when the test lets them.
-type gated struct {
-	*session.HS256
-	material any
-}
-
-func (g gated) Keys(context.Context, string, string) ([]session.Key, error) {
-	return []session.Key{{Algorithms: []string{"HS256"}, Material: g.material}}, nil
-}
-
-func TestAKeyThatCannotVerifyIsARefusalNotAPanic(t *testing.T) {
+func TestASharedSecretIsNotPrintedWithItsSource(t *testing.T) {
 	t.Parallel()
-	v := verifier(t, gated{sharedSecret(t), "no bytes"})
-	if _, err := v.Verify(t.Context(), hs256(t, nil, nil)); !errors.Is(err, session.ErrInvalid) {
-		t.Errorf("error = %v", err)
+	s := sharedSecret(t)
+	if text := fmt.Sprintf("%v %+v %#v", s, s, *s); strings.Contains(text, shared) || strings.Contains(text, fmt.Sprint([]byte(shared)[:4])[1:8]) {
+		t.Errorf("printed: %s", text)
+	}
+	if !s.Status().Usable {
+		t.Error("not usable")
+	}
+}
+
+// oneKey is a source that allows HS256 and answers any key, fitting or not.
+type oneKey struct {
+	*session.HS256
+	key session.Key
+}
+
+func (s oneKey) Keys(context.Context, string, string) ([]session.Key, error) {
+	return []session.Key{s.key}, nil
+}
+
+func TestAKeyThatDoesNotFitIsARefusalNotAPanic(t *testing.T) {
+	t.Parallel()
+	for name, key := range map[string]session.Key{
+		"material of another type":         {Algorithms: []string{"HS256"}, Material: "no bytes"},
+		"no material":                      {Algorithms: []string{"HS256"}},
+		"the secret for another algorithm": {Algorithms: []string{"HS384"}, Material: []byte(shared)},
+		"the secret for no algorithm":      {Material: []byte(shared)},
+	} {
+		v := verifier(t, oneKey{sharedSecret(t), key})
+		if _, err := v.Verify(t.Context(), hs256(t, nil, nil)); !errors.Is(err, session.ErrInvalid) {
+			t.Errorf("%s: error = %v", name, err)
+		}
+	}
+}
+
+func TestAConfigThatWillNotDoNamesTheField(t *testing.T) {
+	t.Parallel()
+	for field, amend := range map[string]func(*session.Config){
+		"Keys":        func(c *session.Config) { c.Keys = nil },
+		"Now":         func(c *session.Config) { c.Now = nil },
+		"MaxLifetime": func(c *session.Config) { c.MaxLifetime = 0 },
+		"Leeway":      func(c *session.Config) { c.Leeway = -1 },
+	} {
+		cfg := session.Config{Keys: sharedSecret(t), Now: time.Now, MaxLifetime: time.Hour}
+		amend(&cfg)
+		if _, err := session.NewVerifier(cfg); err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s: %v", field, err)
+		}
 	}
 }
