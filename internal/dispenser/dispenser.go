@@ -164,7 +164,7 @@ func (d *Dispenser) dispense(ctx context.Context, a *attempt) (Grant, error) {
 				return grant, nil
 			}
 			d.cfg.Log.WarnContext(ctx, "an answer kept for replay cannot be used; minting anew", "error", err)
-			a.overwrite = true
+			a.useless = decision.sealed
 		case outcomePending:
 			a.waitingOn = decision.claim
 			if pause, err = wait(ctx, pause); err != nil {

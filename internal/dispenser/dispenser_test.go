@@ -130,6 +130,7 @@ func suite(t *testing.T, connect func(*testing.T) *redis.Client) {
 		"redis holds neither tokens nor names":                   nothingInTheClear,
 		"a secret is rotated without a gap":                      secretRotation,
 		"an answer of another host is not used":                  otherHost,
+		"an answer that is of no use is replaced once":           replacedOnce,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -513,6 +514,41 @@ func otherHost(t *testing.T, h *house) {
 	first := must(t, a, request("ada", "k"))
 	if g := must(t, b, request("ada", "k")); g.Token.Reveal() == first.Token.Reveal() || g.Source != dispenser.SourceMint {
 		t.Error("a token of one host was given for another")
+	}
+}
+
+func replacedOnce(t *testing.T, h *house) {
+	const replicas = 4
+	first := h.open()
+	var moved []*dispenser.Dispenser
+	for range replicas {
+		moved = append(moved, h.open(func(cfg *dispenser.Config) { cfg.VendorHost = "other.example" }))
+	}
+	for round := range 5 {
+		key := fmt.Sprint("k", round)
+		must(t, first, request("ada", key))
+		before := h.vendor.count()
+		tokens := make([]string, replicas)
+		var group sync.WaitGroup
+		for i, d := range moved {
+			group.Go(func() {
+				g, err := d.Dispense(t.Context(), request("ada", key))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				tokens[i] = g.Token.Reveal()
+			})
+		}
+		group.Wait()
+		for _, token := range tokens {
+			if token != tokens[0] {
+				t.Errorf("round %d: one key gave several tokens", round)
+			}
+		}
+		if n := h.vendor.count() - before; n != 1 {
+			t.Errorf("round %d: %d vendor calls", round, n)
+		}
 	}
 }
 

@@ -89,7 +89,7 @@ type attempt struct {
 	fingerprint string
 	claim       string // this request's own claim id; "" without a key
 	waitingOn   string // the claim id of who is at it already
-	overwrite   bool   // the kept answer is of no use
+	useless     []byte // the kept answer that cannot be used; nil for none
 }
 
 func (a *attempt) keyed() bool { return a.claim != "" }

@@ -122,7 +122,7 @@ func (s *store) claim(ctx context.Context, a *attempt) (decision, error) {
 	}
 	life := s.cfg.RequestTimeout + s.cfg.MintTimeout + claimMargin
 	reply, err := s.run(ctx, s.claims, keys,
-		len(a.callers), a.claim, a.fingerprint, milliseconds(life), flag(a.overwrite),
+		len(a.callers), a.claim, a.fingerprint, milliseconds(life), a.useless,
 		microseconds(a.Limits.PerUser.Interval()), a.Limits.PerUser.Count, a.Limits.PerUserDaily,
 		microseconds(a.Limits.Global.Interval()), a.Limits.Global.Count)
 	if err != nil {

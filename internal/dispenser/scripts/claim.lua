@@ -10,7 +10,7 @@
 --                "p<fingerprint><claim>" or "d<fingerprint><sealed answer>"
 --       1 more   the failure of the claim that this request waits on
 -- ARGV  1 n  2 claim id or ""  3 fingerprint  4 claim's life in ms
---       5 "1" where a kept answer is to be written over
+--       5 the kept answer that is of no use and to be written over, or ""
 --       6 7 user interval in us and count  8 daily limit  9 10 global interval and count
 -- Times are microseconds of this server's clock, since replicas' clocks differ.
 local n = tonumber(ARGV[1])
@@ -29,7 +29,8 @@ if keyed then
     if entry then
       if string.sub(entry, 2, 23) ~= fingerprint then return {'reused', text(now)} end
       if string.sub(entry, 1, 1) == 'p' then return {'pending', text(now), string.sub(entry, 24)} end
-      if ARGV[5] ~= '1' then return {'replay', text(now), string.sub(entry, 24)} end
+      local answer = string.sub(entry, 24)
+      if answer ~= ARGV[5] then return {'replay', text(now), answer} end
     end
   end
 end
