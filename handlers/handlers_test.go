@@ -128,7 +128,7 @@ func start(t *testing.T, amend ...func(*handlers.Config)) *service {
 		TokenLifetime: 15 * time.Minute, ReplayWindow: time.Minute, RequestTimeout: 10 * time.Second, MintTimeout: 5 * time.Second,
 		// These machines may be busy; what a slow Redis means is tested where it is decided.
 		RedisTimeout: 10 * time.Second,
-		RedisState: s.board.Lamp("redis", false), VendorState: s.board.Lamp("vendor", false), Now: time.Now, Log: log,
+		RedisState:   s.board.Lamp("redis", false), VendorState: s.board.Lamp("vendor", false), Now: time.Now, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
