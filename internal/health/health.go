@@ -84,11 +84,11 @@ func (l *Lamp) set(state, reason string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if l.state.State != state {
-		level := slog.LevelInfo
+		level, attrs := slog.LevelInfo, []any{"dependency", l.name}
 		if state == StateDown {
-			level = slog.LevelWarn
+			level, attrs = slog.LevelWarn, append(attrs, "reason", reason)
 		}
-		b.log.Log(context.Background(), level, "dependency is "+state, "dependency", l.name, "reason", reason)
+		b.log.Log(context.Background(), level, "dependency is "+state, attrs...)
 		l.state.State, l.state.Since = state, b.now().UTC()
 	}
 	l.state.Reason = reason
