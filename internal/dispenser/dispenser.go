@@ -2,10 +2,12 @@
 // once, under limits.
 //
 // A request goes one way: one Redis script decides it (is it a replay? is it
-// over a limit? else charge, and claim the attempt); a claimed request has the
-// vendor mint; the answer is kept, sealed, for the same caller repeating the
-// same idempotency key. Nothing is ever shared between callers. Without Redis
-// tokens are minted directly, under limits counted in process.
+// over a limit? else charge, and take a token that was made ahead out of the
+// pool, or claim the attempt); a claimed request has the vendor mint; the answer
+// is kept, sealed, for the same caller repeating the same idempotency key.
+// Nothing is ever shared between callers. Behind it a refiller keeps the pool
+// at what the demand asks for. Without Redis tokens are minted directly, under
+// limits counted in process.
 package dispenser
 
 import (
@@ -13,10 +15,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"farebox/internal/identity"
-	"farebox/internal/limit"
 	"farebox/internal/secret"
 	vendorclient "farebox/vendor_client"
 
@@ -39,7 +41,8 @@ type Observer interface {
 // otherwise.
 type Config struct {
 	Vendor     Minter
-	VendorHost string // where tokens are redeemed; kept answers are bound to it
+	VendorHost string      // where tokens are redeemed; tokens in Redis are bound to it
+	APIKey     secret.Text // what the vendor mints with; seals the pool
 	Redis      redis.UniversalClient
 	Prefix     string        // first part of every Redis key
 	Secrets    []secret.Text // the first writes, all read
@@ -53,10 +56,24 @@ type Config struct {
 	// longer; 0 is 250 ms.
 	RedisTimeout time.Duration
 
+	Pool Pool
+	// MintConcurrency bounds the mints for the pool under way at once.
+	MintConcurrency int
+
 	RedisState  Observer
 	VendorState Observer
+	PoolState   Observer // down where Redis does not say who it is
 	Now         func() time.Time
 	Log         *slog.Logger
+}
+
+// Pool is how many tokens of each type are kept ready, across all replicas.
+type Pool struct {
+	Min, Max int           // Max 0 is no pool
+	MaxAge   time.Duration // an older token is thrown away
+	// Owner stands for the server's identity where it cannot be read and the
+	// server is one that forgets everything when it ends; "" reads it.
+	Owner string
 }
 
 // MinimumLife is what a token handed out has left at least.
@@ -71,6 +88,8 @@ type Dispenser struct {
 	seen  *seenTokens
 	// flights are attempts with a key, which go on without their callers.
 	flights flights
+	desk    *desk
+	refill  *refiller
 }
 
 // New returns a Dispenser. It does not wait for Redis.
@@ -82,42 +101,64 @@ func New(cfg Config) (*Dispenser, error) {
 	if cfg.TokenLifetime-cfg.ReplayWindow < MinimumLife || cfg.ReplayWindow <= 0 || cfg.RequestTimeout <= 0 || cfg.MintTimeout <= 0 {
 		return nil, errors.New("dispenser: lifetime, window and time-outs do not fit together")
 	}
+	if cfg.Pool.Max > 0 && (cfg.PoolState == nil || cfg.APIKey.IsZero() || cfg.MintConcurrency <= 0 || cfg.Pool.Min < 0 || cfg.Pool.Min > cfg.Pool.Max ||
+		cfg.Pool.MaxAge <= 0 || cfg.TokenLifetime-cfg.ReplayWindow-cfg.Pool.MaxAge < MinimumLife ||
+		cfg.Pool.Owner != "" && len(cfg.Pool.Owner) != ownerSize) {
+		return nil, errors.New("dispenser: the pool's settings do not fit together")
+	}
+	pool, err := poolName(cfg.APIKey, cfg.VendorHost)
+	if err != nil {
+		return nil, err
+	}
 	local, err := newLocalLimits(cfg.Now)
 	if err != nil {
 		return nil, err
 	}
-	st := newStore(cfg)
+	st := newStore(cfg, pool)
 	seen, err := newSeenTokens(cfg, st)
 	if err != nil {
 		return nil, err
 	}
-	return &Dispenser{
-		cfg: cfg, store: st, seal: newSealer(cfg.Secrets, cfg.VendorHost), local: local, seen: seen,
+	d := &Dispenser{
+		cfg: cfg, store: st, local: local, seen: seen,
+		seal:    &sealer{secrets: cfg.Secrets, apiKey: cfg.APIKey, host: cfg.VendorHost},
 		flights: flights{underWay: map[string]*flight{}},
-	}, nil
+	}
+	d.desk = newDesk(d.mint, func(token vendorclient.Token) { d.keepSpare(context.Background(), token, "") })
+	d.refill = newRefiller(d)
+	return d, nil
 }
 
-// Run keeps an eye on Redis until ctx ends, so that its loss and return are
-// seen without traffic too.
+// ownerSize is what the scripts take for a server's identity.
+const ownerSize = 32
+
+// Run keeps the pool filled, and an eye on Redis so that its loss and return
+// are seen without traffic too. It returns when ctx has ended and no mint for
+// the pool is under way.
 func (d *Dispenser) Run(ctx context.Context) {
+	var refilling sync.WaitGroup
+	if d.cfg.Pool.Max > 0 {
+		refilling.Go(func() { d.refill.run(ctx) })
+	}
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	for {
+	for ctx.Err() == nil {
 		d.store.ping(ctx)
 		select {
 		case <-ctx.Done():
-			return
 		case <-ticker.C:
 		}
 	}
+	refilling.Wait()
 }
 
 // Close waits until attempts that go on without their callers are kept for
-// them, or ctx ends.
+// them, and spare tokens in the pool, or ctx ends.
 func (d *Dispenser) Close(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		d.flights.ended.Wait()
+		d.desk.ended.Wait()
 		close(done)
 	}()
 	select {
@@ -136,10 +177,12 @@ func (d *Dispenser) Dispense(ctx context.Context, req Request) (Grant, error) {
 	if !a.keyed() {
 		return d.dispense(ctx, a)
 	}
-	return d.flights.join(ctx, a, func() (Grant, error) {
+	return d.flights.join(ctx, a, func(answer func(Grant, error)) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.mintBudget())
 		defer cancel()
-		return d.dispense(ctx, a)
+		grant, err := d.dispense(ctx, a)
+		answer(grant, err)
+		d.bindToCaller(ctx, a, grant)
 	})
 }
 
@@ -153,14 +196,27 @@ func (d *Dispenser) dispense(ctx context.Context, a *attempt) (Grant, error) {
 		switch decision.outcome {
 		case outcomeGranted:
 			d.local.record(a)
+			if d.cfg.Pool.Max > 0 {
+				d.refill.taken(a.Type)
+			}
+			if decision.pooled {
+				a.pooled = decision.sealed
+				grant, err := d.openKept(a, decision)
+				if err == nil {
+					grant.Source, grant.Limits = SourcePool, decision.states
+					return grant, nil
+				}
+				d.cfg.Log.WarnContext(ctx, "a token of the pool cannot be used; minting one", "error", err)
+			}
 			grant, err := d.mintAndSettle(ctx, a, decision)
 			if errors.Is(err, errClaimLost) {
 				continue
 			}
 			return grant, err
 		case outcomeReplay:
-			grant, err := d.openReplay(a, decision)
+			grant, err := d.openKept(a, decision)
 			if err == nil {
+				grant.Source = SourceReplay
 				return grant, nil
 			}
 			d.cfg.Log.WarnContext(ctx, "an answer kept for replay cannot be used; minting anew", "error", err)
@@ -185,7 +241,7 @@ func (d *Dispenser) dispense(ctx context.Context, a *attempt) (Grant, error) {
 func (d *Dispenser) mintBudget() time.Duration { return d.cfg.RequestTimeout + d.cfg.MintTimeout }
 
 func (d *Dispenser) mintAndSettle(ctx context.Context, a *attempt, decision decision) (Grant, error) {
-	token, err := d.mint(ctx, a.Type)
+	token, err := d.mintFor(ctx, a.Type)
 	if err != nil {
 		if mayGiveBack(err) {
 			d.local.giveBack(a)
@@ -201,8 +257,7 @@ func (d *Dispenser) mintAndSettle(ctx context.Context, a *attempt, decision deci
 	if !a.keyed() {
 		return grant, nil
 	}
-	mintedAt := decision.redisTime(token.RequestedAt)
-	sealed, err := d.seal.seal(a, token.Value, mintedAt)
+	sealed, err := d.seal.sealAnswer(a, token.Value, decision.redisTime(token.RequestedAt))
 	if err != nil {
 		return Grant{}, fmt.Errorf("dispenser: seal an answer: %w", err)
 	}
@@ -216,25 +271,103 @@ func (d *Dispenser) mintAndSettle(ctx context.Context, a *attempt, decision deci
 	if !kept {
 		return Grant{}, errClaimLost
 	}
+	a.pooled = nil
 	return grant, nil
 }
 
-// mint has the vendor make a token that it never gave before.
-func (d *Dispenser) mint(ctx context.Context, t vendorclient.TokenType) (vendorclient.Token, error) {
-	const tries = 3
-	for range tries {
+// bindToCaller seals anew, for its caller alone, an answer that is kept as it
+// was in the pool. It comes after the answer, which need not wait for it.
+func (d *Dispenser) bindToCaller(ctx context.Context, a *attempt, grant Grant) {
+	if a.pooled == nil || grant.Source != SourcePool {
+		return
+	}
+	_, mintedAt, err := d.seal.openPooled(a.Type, a.pooled)
+	if err != nil {
+		return
+	}
+	sealed, err := d.seal.sealAnswer(a, grant.Token, mintedAt)
+	if err == nil {
+		_, err = d.store.settle(ctx, a, sealed)
+	}
+	if err != nil {
+		d.cfg.Log.DebugContext(ctx, "an answer stays as it was in the pool", "error", err)
+	}
+}
+
+// mintFor waits for a token that the vendor never gave before.
+func (d *Dispenser) mintFor(ctx context.Context, t vendorclient.TokenType) (vendorclient.Token, error) {
+	for range mostRepeats {
+		token, err := d.desk.wait(ctx, t)
+		if err != nil {
+			return vendorclient.Token{}, err
+		}
+		if d.seen.firstAnywhere(ctx, token.Value) {
+			return token, nil
+		}
+		d.warnOfRepeat(t)
+	}
+	return vendorclient.Token{}, ErrRepeatedToken
+}
+
+// mint has the vendor make a token that this process has never seen.
+func (d *Dispenser) mint(t vendorclient.TokenType) (vendorclient.Token, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), d.mintBudget())
+	defer cancel()
+	for range mostRepeats {
 		token, err := d.cfg.Vendor.Mint(ctx, t)
 		if err != nil {
 			d.observeVendor(err)
 			return vendorclient.Token{}, err
 		}
 		d.cfg.VendorState.Up()
-		if d.seen.first(ctx, token.Value) {
+		if d.seen.firstHere(token.Value) {
 			return token, nil
 		}
-		d.cfg.Log.WarnContext(ctx, "the vendor gave a token twice; it is thrown away", "type", string(t))
+		d.warnOfRepeat(t)
 	}
 	return vendorclient.Token{}, ErrRepeatedToken
+}
+
+// mostRepeats is how often a vendor may give an old token before that is an
+// error.
+const mostRepeats = 3
+
+func (d *Dispenser) warnOfRepeat(t vendorclient.TokenType) {
+	d.cfg.Log.Warn("the vendor gave a token twice; it is thrown away", "type", string(t))
+}
+
+// keepSpare lays a token that nobody waits for into the pool. Where that is not
+// certain, the token counts as handed out.
+func (d *Dispenser) keepSpare(ctx context.Context, token vendorclient.Token, reserved string) {
+	c := d.store.clock.Load()
+	if d.cfg.Pool.Max == 0 || c == nil {
+		return
+	}
+	mintedAt := c.at(token.RequestedAt)
+	sealed, err := d.seal.sealPooled(token.Type, token.Value, mintedAt)
+	if err != nil {
+		d.cfg.Log.Error("a token cannot be sealed", "error", err)
+		return
+	}
+	became, err := d.store.put(ctx, token.Type, c, mintedAt, sealed, d.seen.hash(token.Value), reserved)
+	switch {
+	case err != nil:
+		d.cfg.Log.Debug("a token may not have come into the pool; it is thrown away", "error", err)
+	case became == putRepeated:
+		d.warnOfRepeat(token.Type)
+	case became != putKept:
+		d.cfg.Log.Debug("a token did not come into the pool; it is thrown away", "because", became)
+	}
+}
+
+// fenced says whether Redis can be told from an older life of itself. Where it
+// cannot, there is no pool.
+func (d *Dispenser) fenced(is bool) {
+	if is {
+		d.cfg.PoolState.Up()
+		return
+	}
+	d.cfg.PoolState.Down("redis does not say who it is")
 }
 
 func (d *Dispenser) observeVendor(err error) {
@@ -250,7 +383,7 @@ func (d *Dispenser) dispenseAlone(ctx context.Context, a *attempt) (Grant, error
 	if limited != "" {
 		return Grant{}, newLimitError(limited, states)
 	}
-	token, err := d.mint(ctx, a.Type)
+	token, err := d.mintFor(ctx, a.Type)
 	if a.keyed() {
 		// The claim may have been made before the answer to it was lost.
 		d.store.release(ctx, a, decision{}, errClaimLost)
@@ -268,8 +401,16 @@ func (d *Dispenser) dispenseAlone(ctx context.Context, a *attempt) (Grant, error
 	}, nil
 }
 
-func (d *Dispenser) openReplay(a *attempt, decision decision) (Grant, error) {
-	value, mintedAt, err := d.seal.open(a, decision.sealed)
+// openKept opens what Redis keeps: a token of the pool, or an answer.
+func (d *Dispenser) openKept(a *attempt, decision decision) (Grant, error) {
+	var value secret.Text
+	var mintedAt time.Time
+	var err error
+	if decision.pooled {
+		value, mintedAt, err = d.seal.openPooled(a.Type, decision.sealed)
+	} else {
+		value, mintedAt, err = d.seal.openAnswer(a, decision.sealed)
+	}
 	if err != nil {
 		return Grant{}, err
 	}
@@ -277,11 +418,7 @@ func (d *Dispenser) openReplay(a *attempt, decision decision) (Grant, error) {
 	if life < MinimumLife {
 		return Grant{}, errors.New("too little of its life is left")
 	}
-	return Grant{
-		Token: value, Type: a.Type, Source: SourceReplay,
-		ExpiresAt: decision.asOf.Add(life),
-		Limits:    []limit.State{},
-	}, nil
+	return Grant{Token: value, Type: a.Type, ExpiresAt: decision.asOf.Add(life)}, nil
 }
 
 // mayGiveBack reports whether no vendor call can have made a token.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -28,6 +29,7 @@ type house struct {
 	redis  *redis.Client
 	vendor *fakeVendor
 	board  *health.Board
+	owner  string // "" where Redis itself says who it is
 }
 
 const (
@@ -55,6 +57,7 @@ func (h *house) open(amend ...func(*dispenser.Config)) *dispenser.Dispenser {
 		// These machines may be busy; what a slow Redis means is tested apart.
 		RedisTimeout: 10 * time.Second,
 		RedisState:   h.board.Lamp("redis", false), VendorState: h.board.Lamp("vendor", false),
+		APIKey: secret.New("an API key"), MintConcurrency: 8, PoolState: h.board.Lamp("pool", false),
 		Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	}
 	for _, f := range amend {
@@ -97,7 +100,7 @@ func must(t *testing.T, d *dispenser.Dispenser, r dispenser.Request) dispenser.G
 
 func TestDispenserWithAnEmbeddedRedis(t *testing.T) {
 	t.Parallel()
-	suite(t, func(t *testing.T) *redis.Client {
+	suite(t, embeddedOwner, func(t *testing.T) *redis.Client {
 		server := miniredis.NewMiniRedis()
 		server.ClockTTL(true)
 		if err := server.Start(); err != nil {
@@ -111,8 +114,8 @@ func TestDispenserWithAnEmbeddedRedis(t *testing.T) {
 }
 
 // suite is what holds with every Redis.
-func suite(t *testing.T, connect func(*testing.T) *redis.Client) {
-	for name, test := range map[string]func(*testing.T, *house){
+func suite(t *testing.T, owner string, connect func(*testing.T) *redis.Client) {
+	tests := map[string]func(*testing.T, *house){
 		"without a key every request has its own token":          everyRequestItsOwn,
 		"a key gives the same answer to the same caller":         sameKeySameAnswer,
 		"a key stands for one path and query":                    keyReused,
@@ -131,11 +134,13 @@ func suite(t *testing.T, connect func(*testing.T) *redis.Client) {
 		"a secret is rotated without a gap":                      secretRotation,
 		"an answer of another host is not used":                  otherHost,
 		"an answer that is of no use is replaced once":           replacedOnce,
-	} {
+	}
+	maps.Copy(tests, poolSuite)
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			log := slog.New(slog.DiscardHandler)
-			test(t, &house{t: t, redis: connect(t), vendor: &fakeVendor{}, board: health.NewBoard(time.Now, log)})
+			test(t, &house{t: t, redis: connect(t), vendor: &fakeVendor{}, board: health.NewBoard(time.Now, log), owner: owner})
 		})
 	}
 }

@@ -25,7 +25,8 @@ type flight struct {
 
 // join starts an attempt by run, or waits for the one under way; what another
 // caller started is a replay to whoever joins.
-func (f *flights) join(ctx context.Context, a *attempt, run func() (Grant, error)) (Grant, error) {
+// run may go on after it has given its answer.
+func (f *flights) join(ctx context.Context, a *attempt, run func(answer func(Grant, error))) (Grant, error) {
 	id := a.keys[0] + a.fingerprint
 	f.mu.Lock()
 	current, joined := f.underWay[id]
@@ -47,16 +48,20 @@ func (f *flights) join(ctx context.Context, a *attempt, run func() (Grant, error
 	}
 }
 
-func (f *flights) fly(id string, current *flight, run func() (Grant, error)) {
+func (f *flights) fly(id string, current *flight, run func(answer func(Grant, error))) {
+	var once sync.Once
+	answer := func(grant Grant, err error) {
+		once.Do(func() {
+			current.grant, current.err = grant, err
+			f.mu.Lock()
+			delete(f.underWay, id)
+			f.mu.Unlock()
+			close(current.done)
+		})
+	}
 	defer func() {
 		// No request's own recovery stands above this goroutine.
-		if r := recover(); r != nil {
-			current.err = fmt.Errorf("dispenser: an attempt panicked with a %T", r)
-		}
-		f.mu.Lock()
-		delete(f.underWay, id)
-		f.mu.Unlock()
-		close(current.done)
+		answer(Grant{}, fmt.Errorf("dispenser: an attempt panicked with a %T", recover()))
 	}()
-	current.grant, current.err = run()
+	run(answer)
 }

@@ -21,7 +21,7 @@ import (
 
 func TestDispenserWithARealRedis(t *testing.T) {
 	t.Parallel()
-	suite(t, func(t *testing.T) *redis.Client { return testredis.Start(t).Client() })
+	suite(t, "", func(t *testing.T) *redis.Client { return testredis.Start(t).Client() })
 }
 
 // The server's own clock counts in microseconds here, which is where Lua's

@@ -32,6 +32,7 @@ type Source string
 
 // The sources of tokens.
 const (
+	SourcePool   Source = "pool"
 	SourceMint   Source = "mint"
 	SourceReplay Source = "replay"
 )
@@ -90,6 +91,7 @@ type attempt struct {
 	claim       string // this request's own claim id; "" without a key
 	waitingOn   string // the claim id of who is at it already
 	useless     []byte // the kept answer that cannot be used; nil for none
+	pooled      []byte // what came out of the pool and stands under the key as it is; nil for nothing
 }
 
 func (a *attempt) keyed() bool { return a.claim != "" }

@@ -32,13 +32,17 @@ func newSeenTokens(cfg Config, st *store) (*seenTokens, error) {
 	return &seenTokens{hasher: cfg.Hasher, here: here, store: st}, nil
 }
 
-// first reports whether the token was never given before, as far as this
-// process and, where it can be reached, Redis know.
-func (s *seenTokens) first(ctx context.Context, token secret.Text) bool {
-	hash := s.hasher.Sum("token", token.Reveal())
-	if _, isNew := s.here.SetIfAbsent(hash, struct{}{}); !isNew {
-		return false
-	}
-	isNew, err := s.store.remember(ctx, hash)
+func (s *seenTokens) hash(token secret.Text) string { return s.hasher.Sum("token", token.Reveal()) }
+
+// firstHere reports whether this process sees the token for the first time.
+func (s *seenTokens) firstHere(token secret.Text) bool {
+	_, isNew := s.here.SetIfAbsent(s.hash(token), struct{}{})
+	return isNew
+}
+
+// firstAnywhere reports whether no replica has seen the token yet, as far as
+// Redis can be asked.
+func (s *seenTokens) firstAnywhere(ctx context.Context, token secret.Text) bool {
+	isNew, err := s.store.remember(ctx, s.hash(token))
 	return isNew || err != nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"farebox/internal/limit"
@@ -21,10 +22,13 @@ import (
 type store struct {
 	client redis.UniversalClient
 	slot   string // "{prefix:0}:", what every key begins with
+	pool   string // which pool is this one's
 	cfg    Config
 	// breaker spares callers the wait for a Redis that is away.
-	breaker                circuitbreaker.CircuitBreaker[any]
-	claims, settles, frees *script
+	breaker                                circuitbreaker.CircuitBreaker[any]
+	claims, settles, frees, reserves, puts *script
+	// clock is the server's time as it was last told, with who told it.
+	clock atomic.Pointer[clock]
 }
 
 const (
@@ -38,6 +42,9 @@ const (
 
 var errRedisAway = errors.New("redis is away")
 
+//go:embed scripts/owner.lua
+var ownerSource string
+
 //go:embed scripts/claim.lua
 var claimSource string
 
@@ -47,17 +54,26 @@ var settleSource string
 //go:embed scripts/release.lua
 var releaseSource string
 
-func newStore(cfg Config) *store {
+//go:embed scripts/reserve.lua
+var reserveSource string
+
+//go:embed scripts/put.lua
+var putSource string
+
+func newStore(cfg Config, pool string) *store {
 	if cfg.RedisTimeout == 0 {
 		cfg.RedisTimeout = defaultRedisTimeout
 	}
 	return &store{
 		client: cfg.Redis,
 		slot:   "{" + cfg.Prefix + ":0}:",
+		pool:   pool,
 		cfg:    cfg,
 		breaker: circuitbreaker.NewBuilder[any]().
 			WithFailureThreshold(3).WithSuccessThreshold(1).WithDelay(time.Second).Build(),
-		claims: newScript(claimSource), settles: newScript(settleSource), frees: newScript(releaseSource),
+		claims:  newScript(ownerSource + claimSource),
+		settles: newScript(settleSource), frees: newScript(releaseSource),
+		reserves: newScript(ownerSource + reserveSource), puts: newScript(ownerSource + putSource),
 	}
 }
 
@@ -79,7 +95,9 @@ type decision struct {
 	asOf    time.Time // this machine's time when the answer came
 
 	claim   string // pending: who is at it
-	sealed  []byte // replay: the kept answer
+	sealed  []byte // replay: the kept answer; granted: a token out of the pool, or nil
+	pooled  bool   // sealed is as the pool has it
+	left    int    // granted: tokens left in the pool
 	failure error  // failed: what the claim that was waited on ended with
 	limited limit.Name
 	states  []limit.State // granted, limited
@@ -115,7 +133,7 @@ func flag(b bool) string                        { return map[bool]string{true: "
 // claim decides a request. An error means that Redis did not answer; the claim
 // may have been made all the same.
 func (s *store) claim(ctx context.Context, a *attempt) (decision, error) {
-	keys := append([]string{s.globalKey()}, s.userKeys(a)...)
+	keys := append([]string{s.globalKey(), s.poolKey(a.Type)}, s.userKeys(a)...)
 	if a.keyed() {
 		keys = append(keys, s.attemptKeys(a)...)
 		keys = append(keys, s.failureKey(a.waitingOn))
@@ -124,43 +142,67 @@ func (s *store) claim(ctx context.Context, a *attempt) (decision, error) {
 	reply, err := s.run(ctx, s.claims, keys,
 		len(a.callers), a.claim, a.fingerprint, milliseconds(life), a.useless,
 		microseconds(a.Limits.PerUser.Interval()), a.Limits.PerUser.Count, a.Limits.PerUserDaily,
-		microseconds(a.Limits.Global.Interval()), a.Limits.Global.Count)
+		microseconds(a.Limits.Global.Interval()), a.Limits.Global.Count,
+		flag(s.cfg.Pool.Max > 0), s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge), milliseconds(s.cfg.ReplayWindow))
 	if err != nil {
 		return decision{}, err
 	}
-	d, err := parseDecision(reply, a.Limits)
-	d.asOf = s.cfg.Now()
+	asOf := s.cfg.Now()
+	d, who, err := parseDecision(reply, a.Limits)
+	d.asOf = asOf
+	if who != "" {
+		s.clock.Store(&clock{owner: who, now: d.now, asOf: asOf})
+	}
 	return d, err
 }
 
-func parseDecision(reply any, limits limit.Limits) (decision, error) {
-	list, ok := reply.([]any)
-	fields := make([]string, len(list))
-	for i, field := range list {
-		if fields[i], ok = field.(string); !ok {
-			break
-		}
+// parseDecision also returns who answered, where the script has asked.
+func parseDecision(reply any, limits limit.Limits) (d decision, who string, err error) {
+	fields, err := textFields(reply)
+	if err != nil || len(fields) < 2 {
+		return decision{}, "", errOddAnswer
 	}
-	if !ok || len(fields) < 2 {
-		return decision{}, errors.New("the claim script answered something else")
-	}
-	d := decision{outcome: outcome(fields[0]), now: parseMicros(fields[1])}
+	d = decision{outcome: outcome(fields[0]), now: parseMicros(fields[1])}
 	switch {
 	case d.outcome == outcomeReused:
 	case d.outcome == outcomePending && len(fields) == 3:
 		d.claim = fields[2]
-	case d.outcome == outcomeReplay && len(fields) == 3:
-		d.sealed = []byte(fields[2])
+	case d.outcome == outcomeReplay && len(fields) == 4:
+		d.pooled, d.sealed = fields[2] == "q", []byte(fields[3])
 	case d.outcome == outcomeFailed && len(fields) == 3:
 		d.failure = decodeFailure(fields[2])
-	case (d.outcome == outcomeGranted || d.outcome == outcomeLimited) && len(fields) == 6:
+	case d.outcome == outcomeGranted && len(fields) == 9, d.outcome == outcomeLimited && len(fields) == 6:
 		d.limited = limit.Name(fields[2])
 		used, _ := strconv.Atoi(fields[4])
 		d.states = states(limits, parseMicros(fields[3]), used, parseMicros(fields[5]), d.now)
+		if d.outcome == outcomeGranted {
+			who = fields[6]
+			d.left, _ = strconv.Atoi(fields[8])
+		}
+		if d.outcome == outcomeGranted && fields[7] != "" {
+			d.pooled, d.sealed = true, []byte(fields[7])
+		}
 	default:
-		return decision{}, errors.New("the claim script answered something else")
+		return decision{}, "", errOddAnswer
 	}
-	return d, nil
+	return d, who, nil
+}
+
+var errOddAnswer = errors.New("a script answered something else")
+
+// textFields reads an answer that is a list of texts.
+func textFields(reply any) ([]string, error) {
+	list, ok := reply.([]any)
+	if !ok {
+		return nil, errOddAnswer
+	}
+	fields := make([]string, len(list))
+	for i, field := range list {
+		if fields[i], ok = field.(string); !ok {
+			return nil, errOddAnswer
+		}
+	}
+	return fields, nil
 }
 
 // states lists what is left of each limit, the global one last.
@@ -183,11 +225,15 @@ func parseMicros(text string) time.Time {
 	return time.UnixMicro(us)
 }
 
-// settle keeps the answer of a claim. False means that another claim has taken
-// its place.
+// settle keeps the answer of a claim, or of an attempt that was served out of
+// the pool. False means that another has taken its place.
 func (s *store) settle(ctx context.Context, a *attempt, sealed []byte) (bool, error) {
+	standing := "p" + a.fingerprint + a.claim
+	if a.pooled != nil {
+		standing = "q" + a.fingerprint + string(a.pooled)
+	}
 	reply, err := s.run(ctx, s.settles, s.attemptKeys(a)[:1],
-		a.claim, a.fingerprint, sealed, milliseconds(s.cfg.ReplayWindow))
+		standing, "d"+a.fingerprint+string(sealed), milliseconds(s.cfg.ReplayWindow))
 	return reply == int64(1), err
 }
 

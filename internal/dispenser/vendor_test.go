@@ -15,6 +15,7 @@ type fakeVendor struct {
 	mu     sync.Mutex
 	calls  int
 	gate   chan struct{}                  // where set, a call waits until it is closed
+	delay  time.Duration                  // how long a call takes
 	answer func(call int) (string, error) // where set, what a call answers
 }
 
@@ -22,8 +23,9 @@ func (v *fakeVendor) Mint(ctx context.Context, t vendorclient.TokenType) (vendor
 	requested := time.Now()
 	v.mu.Lock()
 	v.calls++
-	call, gate, answer := v.calls, v.gate, v.answer
+	call, gate, answer, delay := v.calls, v.gate, v.answer, v.delay
 	v.mu.Unlock()
+	time.Sleep(delay)
 	if gate != nil {
 		select {
 		case <-gate:

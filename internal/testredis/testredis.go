@@ -4,9 +4,12 @@ package testredis
 import (
 	"bytes"
 	"context"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,6 +25,7 @@ type Server struct {
 	dir    string
 	args   []string
 	cmd    *exec.Cmd
+	client *redis.Client
 	output bytes.Buffer
 }
 
@@ -57,9 +61,11 @@ func (s *Server) Launch() {
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	client := s.Client()
+	if s.client == nil {
+		s.client = s.Client()
+	}
 	deadline := time.Now().Add(20 * time.Second)
-	for client.Ping(context.Background()).Err() != nil {
+	for s.client.Ping(context.Background()).Err() != nil {
 		if time.Now().After(deadline) {
 			s.Kill()
 			s.t.Fatalf("redis-server does not answer:\n%s", s.output.String())
@@ -87,4 +93,58 @@ func (s *Server) Kill() {
 	_ = s.cmd.Process.Kill()
 	_ = s.cmd.Wait()
 	s.cmd = nil
+}
+
+// Follow makes s a replica of primary and waits until it has all that is there.
+func (s *Server) Follow(primary *Server) {
+	s.t.Helper()
+	host, port := primary.listenTCP()
+	s.command("replicaof", host, port)
+	deadline := time.Now().Add(20 * time.Second)
+	for !strings.Contains(s.info(), "master_link_status:up") || s.offset("slave_repl_offset") < primary.offset("master_repl_offset") {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("the replica does not follow:\n%s", s.info())
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// Promote makes a replica a primary, which forgets whom it followed.
+func (s *Server) Promote() {
+	s.t.Helper()
+	s.command("replicaof", "no", "one")
+}
+
+// listenTCP has s listen on loopback too, since replicas connect by TCP alone.
+func (s *Server) listenTCP() (host, port string) {
+	s.t.Helper()
+	if current := s.client.ConfigGet(context.Background(), "port").Val()["port"]; current != "0" {
+		return "127.0.0.1", current
+	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_, port, _ = net.SplitHostPort(free.Addr().String())
+	_ = free.Close()
+	s.command("config", "set", "bind", "127.0.0.1", "port", port)
+	return "127.0.0.1", port
+}
+
+func (s *Server) command(words ...any) {
+	s.t.Helper()
+	if err := s.client.Do(context.Background(), words...).Err(); err != nil {
+		s.t.Fatalf("%v: %v", words, err)
+	}
+}
+
+func (s *Server) info() string {
+	return s.client.Info(context.Background(), "replication").Val()
+}
+
+func (s *Server) offset(name string) int {
+	_, rest, _ := strings.Cut(s.info(), "\n"+name+":")
+	value, _, _ := strings.Cut(rest, "\r")
+	n, _ := strconv.Atoi(value)
+	return n
 }

@@ -1,17 +1,22 @@
--- Decides one request: replay? over a limit? -> charge, and claim the attempt.
+-- Decides one request: replay? over a limit? -> charge, claim the attempt, and
+-- take a token out of the pool where one is ready.
 -- Nothing is written unless the answer is "granted", and what can fail comes
 -- before the first write: a script is not rolled back.
 --
 -- KEYS  1        the global rate: its theoretical arrival time
---       2..1+n   the caller's state for this type, under each of n secrets:
+--       2        the pool
+--       3..2+n   the caller's state for this type, under each of n secrets:
 --                "<theoretical arrival time> <UTC day> <used that day>"
 --       then, with an idempotency key,
---       n more   the attempt, under each secret:
---                "p<fingerprint><claim>" or "d<fingerprint><sealed answer>"
+--       n more   the attempt, under each secret: "p<fingerprint><claim>" while
+--                it is made, "d<fingerprint><answer>" once it is kept, and
+--                "q<fingerprint><entry>" where it came out of the pool
 --       1 more   the failure of the claim that this request waits on
 -- ARGV  1 n  2 claim id or ""  3 fingerprint  4 claim's life in ms
 --       5 the kept answer that is of no use and to be written over, or ""
 --       6 7 user interval in us and count  8 daily limit  9 10 global interval and count
+--       11 "1" where the pool may be asked  12 fixed owner or ""
+--       13 most age of a pooled token in us  14 replay window in ms
 -- Times are microseconds of this server's clock, since replicas' clocks differ.
 local n = tonumber(ARGV[1])
 local claim, fingerprint = ARGV[2], ARGV[3]
@@ -22,15 +27,15 @@ local now = t[1] * 1000000 + t[2]
 local function text(number) return string.format('%.0f', number) end
 
 if keyed then
-  local failure = redis.call('GET', KEYS[2 + 2 * n])
+  local failure = redis.call('GET', KEYS[3 + 2 * n])
   if failure then return {'failed', text(now), failure} end
   for i = 1, n do
-    local entry = redis.call('GET', KEYS[1 + n + i])
+    local entry = redis.call('GET', KEYS[2 + n + i])
     if entry then
       if string.sub(entry, 2, 23) ~= fingerprint then return {'reused', text(now)} end
-      if string.sub(entry, 1, 1) == 'p' then return {'pending', text(now), string.sub(entry, 24)} end
-      local answer = string.sub(entry, 24)
-      if answer ~= ARGV[5] then return {'replay', text(now), answer} end
+      local kind, rest = string.sub(entry, 1, 1), string.sub(entry, 24)
+      if kind == 'p' then return {'pending', text(now), rest} end
+      if rest ~= ARGV[5] then return {'replay', text(now), kind, rest} end
     end
   end
 end
@@ -38,7 +43,7 @@ end
 local today = math.floor(now / 86400000000)
 local tat, used = 0, 0
 for i = 1, n do
-  local state = redis.call('GET', KEYS[1 + i])
+  local state = redis.call('GET', KEYS[2 + i])
   if state then
     local at, day, count = string.match(state, '^(%d+) (%d+) (%d+)$')
     if at then
@@ -60,6 +65,16 @@ if daily > 0 and used >= daily then return limited('per_user_daily') end
 if over(tat, user_interval, user_count) then return limited('per_user') end
 if over(global, global_interval, global_count) then return limited('global') end
 
+local who, sealed, left = '', '', 0
+if ARGV[11] == '1' then who = owner(ARGV[12]) end
+if who ~= '' then
+  repeat
+    local entry = redis.call('LPOP', KEYS[2])
+    if entry and good(entry, who, now, tonumber(ARGV[13])) then sealed = string.sub(entry, 49) end
+  until sealed ~= '' or not entry
+  left = redis.call('LLEN', KEYS[2])
+end
+
 local function milliseconds(us) return text(math.max(math.ceil(us / 1000), 1)) end
 if user_count > 0 then tat = math.max(tat, now) + user_interval end
 if global_count > 0 then
@@ -68,9 +83,13 @@ if global_count > 0 then
 end
 used = used + 1
 local life = math.max(tat - now, (today + 1) * 86400000000 - now)
-redis.call('SET', KEYS[2], text(tat) .. ' ' .. text(today) .. ' ' .. text(used), 'PX', milliseconds(life))
+redis.call('SET', KEYS[3], text(tat) .. ' ' .. text(today) .. ' ' .. text(used), 'PX', milliseconds(life))
 if keyed then
-  for i = 2, n do redis.call('DEL', KEYS[1 + n + i]) end
-  redis.call('SET', KEYS[2 + n], 'p' .. fingerprint .. claim, 'PX', ARGV[4])
+  for i = 2, n do redis.call('DEL', KEYS[2 + n + i]) end
+  if sealed == '' then
+    redis.call('SET', KEYS[3 + n], 'p' .. fingerprint .. claim, 'PX', ARGV[4])
+  else
+    redis.call('SET', KEYS[3 + n], 'q' .. fingerprint .. sealed, 'PX', ARGV[14])
+  end
 end
-return {'granted', text(now), '', text(tat), text(used), text(global)}
+return {'granted', text(now), '', text(tat), text(used), text(global), who, sealed, text(left)}

@@ -1,0 +1,216 @@
+//go:build real
+
+package dispenser_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"farebox/internal/dispenser"
+	"farebox/internal/health"
+	"farebox/internal/limit"
+	"farebox/internal/redisconn"
+	"farebox/internal/secret"
+	"farebox/internal/testredis"
+)
+
+func realHouse(t *testing.T, server *testredis.Server) *house {
+	return &house{t: t, redis: server.Client(), vendor: &fakeVendor{}, board: health.NewBoard(time.Now, slog.New(slog.DiscardHandler))}
+}
+
+// at has a dispenser talk to another address than the house's Redis.
+func (h *house) at(url string) func(*dispenser.Config) {
+	return func(cfg *dispenser.Config) {
+		client, closeClient, err := redisconn.Open(redisconn.Config{URL: secret.New(url)})
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		h.t.Cleanup(closeClient)
+		cfg.Redis = client
+	}
+}
+
+func TestASnapshotRevivesNoTokenThatWasHandedOut(t *testing.T) {
+	t.Parallel()
+	server := testredis.Start(t)
+	h := realHouse(t, server)
+	h.filled(3)
+	if err := h.redis.Save(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	handedOut := map[string]bool{}
+	d := h.open(h.withPool(0, 3))
+	for range 3 {
+		g := must(t, d, request("ada", ""))
+		if g.Source != dispenser.SourcePool {
+			t.Errorf("source = %s", g.Source)
+		}
+		handedOut[g.Token.Reveal()] = true
+	}
+	server.Kill()
+	server.Launch()
+	if n := h.pooled(); n != 3 {
+		t.Fatalf("the snapshot brought %d tokens back, so this shows nothing", n)
+	}
+	after := h.open(h.withPool(0, 3))
+	for range 4 {
+		g := must(t, after, request("ada", ""))
+		if g.Source != dispenser.SourceMint || handedOut[g.Token.Reveal()] {
+			t.Errorf("a token of before the snapshot was handed out again: source %s", g.Source)
+		}
+	}
+	if n := h.pooled(); n != 0 {
+		t.Errorf("%d revived tokens are kept", n)
+	}
+}
+
+func TestAPromotionRevivesNoTokenThatWasHandedOut(t *testing.T) {
+	t.Parallel()
+	primary, replica := testredis.Start(t), testredis.Start(t)
+	h := realHouse(t, primary)
+	h.filled(3)
+	// The replica has the pool as it is now, and hears of nothing further: it
+	// lags, and is promoted so.
+	replica.Follow(primary)
+	replica.Promote()
+	handedOut := map[string]bool{}
+	d := h.open(h.withPool(0, 3))
+	for range 2 {
+		handedOut[must(t, d, request("ada", "")).Token.Reveal()] = true
+	}
+	promoted := h.open(h.withPool(0, 3), h.at(replica.URL))
+	there := realHouse(t, replica)
+	if n := there.pooled(); n != 3 {
+		t.Fatalf("the replica has %d tokens, so this shows nothing", n)
+	}
+	for range 4 {
+		g := must(t, promoted, request("bob", ""))
+		if g.Source != dispenser.SourceMint || handedOut[g.Token.Reveal()] {
+			t.Errorf("a token of before the promotion was handed out again: source %s", g.Source)
+		}
+	}
+	// Back again, without a restart: the first primary follows, lags and is
+	// promoted once more.
+	fill := h.open(h.withPool(3, 3), h.at(replica.URL))
+	stop := h.run(fill)
+	there.eventually("the pool is filled", func() bool { return there.pooled() == 3 })
+	stop()
+	primary.Follow(replica)
+	primary.Promote()
+	must(t, promoted, request("bob", ""))
+	back := h.open(h.withPool(0, 3))
+	if n := h.pooled(); n != 3 {
+		t.Fatalf("the first primary has %d tokens, so this shows nothing", n)
+	}
+	if g := must(t, back, request("carol", "")); g.Source != dispenser.SourceMint {
+		t.Errorf("a token of the other primary's time was handed out: source %s", g.Source)
+	}
+}
+
+func TestWithoutTheRightToAskWhoRedisIsThereIsNoPool(t *testing.T) {
+	t.Parallel()
+	server := testredis.Start(t)
+	h := realHouse(t, server)
+	h.filled(2)
+	if err := h.redis.Do(t.Context(), "ACL", "SETUSER", "farebox", "on", ">secret", "~*", "+@all", "-info", "-@dangerous").Err(); err != nil {
+		t.Fatal(err)
+	}
+	d := h.open(h.withPool(2, 2), h.at(strings.Replace(server.URL, "unix://", "unix://farebox:secret@", 1)))
+	h.run(d)
+	h.eventually("the pool is said to be off", func() bool { return h.board.Report().Dependencies["pool"].State == health.StateDown })
+	for range 3 {
+		if g := must(t, d, request("ada", "")); g.Source != dispenser.SourceMint || len(g.Limits) == 0 {
+			t.Errorf("source = %s", g.Source)
+		}
+	}
+	if state := h.board.Report().Dependencies["redis"].State; state != health.StateUp {
+		t.Errorf("redis is %s", state)
+	}
+	if h.pooled() != 2 {
+		t.Errorf("%d of 2 are left", h.pooled())
+	}
+}
+
+// handouts is who got which token.
+type handouts struct {
+	t  *testing.T
+	mu sync.Mutex
+	to map[string]string // token -> caller and key
+	n  map[dispenser.Source]int
+}
+
+func (o *handouts) add(who string, g dispenser.Grant) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if other, twice := o.to[g.Token.Reveal()]; twice && other != who {
+		o.t.Errorf("a token went to %s and to %s", other, who)
+	}
+	if time.Until(g.ExpiresAt) < dispenser.MinimumLife {
+		o.t.Errorf("a token with %v left", time.Until(g.ExpiresAt))
+	}
+	o.to[g.Token.Reveal()] = who
+	o.n[g.Source]++
+}
+
+// A history of many callers on several replicas, each behind a line that loses
+// replies after their commands ran, with Redis killed and started anew from its
+// snapshot meanwhile.
+func TestNoTokenGoesToTwoThroughLostRepliesAndRestarts(t *testing.T) {
+	t.Parallel()
+	server := testredis.Start(t)
+	h := realHouse(t, server)
+	var replicas []*dispenser.Dispenser
+	var lines []*testredis.Proxy
+	for range 3 {
+		line := server.Proxy(t)
+		line.Lose(0.05)
+		lines = append(lines, line)
+		d := h.open(h.withPool(10, 50), h.at(line.URL))
+		h.run(d)
+		replicas = append(replicas, d)
+	}
+	out := &handouts{t: t, to: map[string]string{}, n: map[dispenser.Source]int{}}
+	history, end := context.WithTimeout(t.Context(), 6*time.Second)
+	defer end()
+	var callers sync.WaitGroup
+	for i := range 12 {
+		callers.Go(func() {
+			for n := 0; history.Err() == nil; n++ {
+				r := request(fmt.Sprint("user", i), "")
+				r.Limits = limit.Limits{Global: limit.Rate{Count: 1_000_000, Period: time.Second}}
+				who := fmt.Sprint(i, " without a key, ", n)
+				if n%3 == 0 {
+					r.IdempotencyKey = fmt.Sprint("k", n/9) // each key several times
+					who = fmt.Sprint(i, " ", r.IdempotencyKey)
+				}
+				if g, err := replicas[(i+n)%len(replicas)].Dispense(history, r); err == nil {
+					out.add(who, g)
+				}
+			}
+		})
+	}
+	restarts := 0
+	for history.Err() == nil {
+		time.Sleep(700 * time.Millisecond)
+		_ = h.redis.Save(context.Background()).Err()
+		time.Sleep(300 * time.Millisecond)
+		server.Kill()
+		server.Launch()
+		restarts++
+	}
+	callers.Wait()
+	lost := 0
+	for _, line := range lines {
+		lost += line.Lost()
+		line.Lose(0)
+	}
+	t.Logf("%d handed out %v, %d replies lost, %d restarts, %d minted", len(out.to), out.n, lost, restarts, h.vendor.count())
+	if out.n[dispenser.SourcePool] < 100 || out.n[dispenser.SourceReplay] == 0 || lost < 20 || restarts < 3 {
+		t.Errorf("too little happened to show anything: %v, %d replies lost, %d restarts", out.n, lost, restarts)
+	}
+}
