@@ -21,16 +21,22 @@ func (s *server) principal(c echo.Context) (*session.Principal, error) {
 // credential finds the session JWT: a bearer token counts alone; what a
 // browser or a proxy adds by itself counts only for requests of our own pages.
 func (s *server) credential(r *http.Request) (string, error) {
-	bearer, err := bearerToken(r)
-	if bearer != "" || err != nil {
-		return bearer, err
+	missing := &problem{code: CodeSessionMissing, challenge: "Bearer"}
+	bearer, isBearer, err := bearerToken(r)
+	switch {
+	case err != nil:
+		return "", err
+	case isBearer && bearer == "":
+		return "", missing
+	case isBearer:
+		return bearer, nil
 	}
 	ambient, err := s.ambientCredential(r)
-	if err != nil {
+	switch {
+	case err != nil:
 		return "", err
-	}
-	if ambient == "" {
-		return "", &problem{code: CodeSessionMissing, challenge: "Bearer"}
+	case ambient == "":
+		return "", missing
 	}
 	if !s.origins.fromOurPages(r) {
 		return "", failWith(CodeOriginNotAllowed, refusedOrigin(r.Header.Get("Origin")))
@@ -39,20 +45,17 @@ func (s *server) credential(r *http.Request) (string, error) {
 }
 
 // bearerToken is the token of an Authorization header of that scheme
-// (RFC 6750, 2.1), or "". Another scheme is no session.
-func bearerToken(r *http.Request) (string, error) {
+// (RFC 6750, 2.1). Another scheme is no session.
+func bearerToken(r *http.Request) (token string, isBearer bool, err error) {
 	values := r.Header.Values("Authorization")
 	if len(values) > 1 {
-		return "", malformed("The Authorization header is there more than once.")
+		return "", false, malformed("The Authorization header is there more than once.")
 	}
 	if len(values) == 0 {
-		return "", nil
+		return "", false, nil
 	}
 	scheme, token, _ := strings.Cut(values[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", nil
-	}
-	return strings.Trim(token, " "), nil
+	return strings.Trim(token, " "), strings.EqualFold(scheme, "Bearer"), nil
 }
 
 // ambientCredential is the JWT in the session cookie or the login proxy's header.

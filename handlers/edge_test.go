@@ -1,7 +1,10 @@
 package handlers_test
 
 import (
+	"bufio"
 	"encoding/json"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -52,6 +55,48 @@ func TestCORS(t *testing.T) {
 	}
 	if a := s.do(t, call{header: with(bearer(sign(t, nil)), "Origin", "https://evil.example")}); a.Header.Get("Access-Control-Allow-Origin") != "" {
 		t.Error("a foreign origin may read")
+	}
+}
+
+func TestWhatIsRefusedEarlyCanBeReadByListedOriginsToo(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(c *handlers.Config) {
+		c.Guard = func(r *http.Request) string {
+			return map[bool]string{true: "refused for a test"}[r.Host == "evil.example"]
+		}
+	})
+	const origin = "https://app.example.com"
+	for name, c := range map[string]call{
+		"headers too large": {header: with(nil, "Origin", origin, "X-Padding", strings.Repeat("x", 40<<10))},
+		"the guard":         {header: with(nil, "Origin", origin), host: "evil.example"},
+	} {
+		a := s.do(t, c)
+		if a.StatusCode < 400 || a.Header.Get("Access-Control-Allow-Origin") != origin || a.Header.Get("Vary") != "Origin" {
+			t.Errorf("%s: %d, %v", name, a.StatusCode, a.Header)
+		}
+	}
+}
+
+func TestABodyThatCannotBeReadIsMalformed(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	conn, err := net.Dial("tcp", s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, err = io.WriteString(conn, "POST "+scribePath+" HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var body map[string]any
+	if err := json.NewDecoder(response.Body).Decode(&body); err != nil || response.StatusCode != 400 || body["code"] != "invalid_request" {
+		t.Errorf("%d %v, %v", response.StatusCode, body, err)
 	}
 }
 

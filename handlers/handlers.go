@@ -91,7 +91,7 @@ func New(cfg Config) (http.Handler, error) {
 	s := &server{Config: cfg, origins: origins{list: cfg.Origins, publicHost: cfg.PublicHost}}
 	e := newEcho()
 	e.HTTPErrorHandler = s.answerError
-	e.Use(s.observe, s.recoverPanic, secureHeaders, s.guard, s.boundHeaders, s.cors)
+	e.Use(s.observe, s.recoverPanic, secureHeaders, s.cors, s.guard, s.boundHeaders)
 
 	e.POST("/v1/single-use-token/:token_type", s.token)
 	e.GET("/health/live", s.live)

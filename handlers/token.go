@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -73,7 +74,7 @@ func (s *server) dispense(c echo.Context, entry *telemetry.Entry) (dispenser.Gra
 	}
 	// The vendor's endpoint takes no body; what a client sends all the same is
 	// read, so that the connection can be used again.
-	if _, err := io.Copy(io.Discard, http.MaxBytesReader(c.Response(), r.Body, maxBody)); err != nil {
+	if err := discardBody(c.Response(), r); err != nil {
 		return dispenser.Grant{}, err
 	}
 	principal, err := s.principal(c)
@@ -93,6 +94,15 @@ func (s *server) dispense(c echo.Context, entry *telemetry.Entry) (dispenser.Gra
 		Type: tokenType, Limits: limits,
 		IdempotencyKey: key, Fingerprint: fingerprint(r),
 	})
+}
+
+func discardBody(w http.ResponseWriter, r *http.Request) error {
+	_, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	if err == nil || errors.As(err, &tooLarge) {
+		return err
+	}
+	return malformed("The body is malformed, too slow or broke off.")
 }
 
 func fingerprint(r *http.Request) string {

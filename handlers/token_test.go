@@ -113,6 +113,7 @@ func TestARequestThatIsRefusedNeverReachesTheVendor(t *testing.T) {
 		"a path that is unknown":                      {call{path: "/v1/nonsense", header: bearer(good)}, 404, "not_found"},
 		"a method that is not taken":                  {call{method: http.MethodGet, header: bearer(good)}, 405, "method_not_allowed"},
 		"a body that is too large":                    {call{header: bearer(good), body: strings.Repeat("x", 17<<10)}, 413, "request_too_large"},
+		"an empty bearer beside a good cookie":        {call{header: with(http.Header{"Authorization": {"Bearer "}}, "Cookie", "session="+good, "Sec-Fetch-Site", "same-origin")}, 401, "session_missing"},
 		"headers that are too large":                  {call{header: with(bearer(good), "X-Padding", strings.Repeat("x", 40<<10))}, 431, "request_too_large"},
 		"a cookie from nowhere":                       {call{header: http.Header{"Cookie": {"session=" + good}}}, 403, "origin_not_allowed"},
 		"a cookie from another site":                  {call{header: with(nil, "Cookie", "session="+good, "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site")}, 403, "origin_not_allowed"},

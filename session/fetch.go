@@ -8,9 +8,10 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"time"
+
+	"farebox/internal/localguard"
 )
 
 // fetchTimeout bounds one fetch, discovery included.
@@ -97,9 +98,7 @@ func checkAddress(address string) error {
 	if err != nil || u.Host == "" || u.User != nil {
 		return errors.New("the address is malformed")
 	}
-	ip, err := netip.ParseAddr(u.Hostname())
-	loopback := u.Hostname() == "localhost" || err == nil && ip.Unmap().IsLoopback()
-	if u.Scheme == "https" || u.Scheme == "http" && loopback {
+	if u.Scheme == "https" || u.Scheme == "http" && localguard.Loopback(u.Hostname()) {
 		return nil
 	}
 	return errors.New("the address is not https")

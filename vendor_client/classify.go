@@ -50,19 +50,19 @@ var marks = map[string]Kind{
 }
 
 // classify makes an Error of an answer that is no success.
-func classify(operation string, answer *http.Response, body []byte, now time.Time) *Error {
-	c := readComplaint(body)
+func (c *Client) classify(operation string, answer *http.Response, body []byte) *Error {
+	said := readComplaint(body)
 	e := &Error{
-		Operation: operation, Status: answer.StatusCode, Kind: kindOf(answer.StatusCode, c),
-		RequestID: firstID(c.RequestID, answer.Header.Get("X-Trace-Id"), answer.Header.Get("X-Request-Id")),
+		Operation: operation, Status: answer.StatusCode, Kind: kindOf(answer.StatusCode, said),
+		RequestID: c.firstID(said.RequestID, answer.Header.Get("X-Trace-Id"), answer.Header.Get("X-Request-Id")),
 		// A 5xx may come after the work was done; a refusal comes instead of it.
 		MayHaveMinted: answer.StatusCode < 300 || answer.StatusCode >= 500 || answer.StatusCode == http.StatusRequestTimeout,
 	}
 	if e.Kind.Unavailable() {
-		e.RetryAfter = retryAfter(answer.Header, now)
+		e.RetryAfter = retryAfter(answer.Header, c.cfg.Now())
 	}
 	if e.Kind == KindScopeMissing {
-		e.Permission = permission(c.Message)
+		e.Permission = permission(said.Message)
 	}
 	return e
 }
@@ -105,13 +105,16 @@ func kindOf(status int, c complaint) Kind {
 
 var (
 	plainID         = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+	looksSecret     = regexp.MustCompile(`sk_|sutkn_`)
 	namedPermission = regexp.MustCompile(`permission[s]? ([a-z][a-z_]{2,63})\b`)
 )
 
-// firstID is the first of ids that is harmless in a log.
-func firstID(ids ...string) string {
+// firstID is the first of ids that is harmless in a log: short, plain, and
+// neither our key nor what looks like a key or token, which an odd proxy may
+// send back.
+func (c *Client) firstID(ids ...string) string {
 	for _, id := range ids {
-		if plainID.MatchString(id) {
+		if plainID.MatchString(id) && id != c.cfg.APIKey.Reveal() && !looksSecret.MatchString(id) {
 			return id
 		}
 	}
@@ -126,23 +129,26 @@ func permission(message string) string {
 }
 
 // retryAfter reads Retry-After (RFC 9110, 10.2.3) and, without it,
-// X-RateLimit-Reset as seconds or as a Unix time.
+// X-RateLimit-Reset as seconds or as a Unix time. What is more than a day is
+// taken for a day.
 func retryAfter(h http.Header, now time.Time) time.Duration {
+	const most = 24 * time.Hour
 	value := h.Get("Retry-After")
 	if at, err := http.ParseTime(value); err == nil {
-		return max(at.Sub(now), 0)
+		return min(max(at.Sub(now), 0), most)
 	}
-	if value == "" {
+	isReset := value == ""
+	if isReset {
 		value = h.Get("X-RateLimit-Reset")
 	}
 	seconds, err := strconv.ParseInt(value, 10, 64)
-	const unixTimes, mostSeconds = 1_000_000_000, 24 * 60 * 60
+	const unixTimes = 1_000_000_000
 	switch {
 	case err != nil || seconds < 0:
 		return 0
-	case seconds > unixTimes:
-		return max(time.Unix(seconds, 0).Sub(now), 0)
+	case isReset && seconds > unixTimes:
+		return min(max(time.Unix(seconds, 0).Sub(now), 0), most)
 	default:
-		return time.Duration(min(seconds, mostSeconds)) * time.Second
+		return time.Duration(min(seconds, int64(most/time.Second))) * time.Second
 	}
 }

@@ -13,11 +13,11 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
+	"farebox/internal/localguard"
 	"farebox/internal/secret"
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
@@ -67,7 +67,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, errors.New("vendorclient: the API key is empty or has characters that no header can carry")
 	case cfg.BaseURL.Host == "" || cfg.BaseURL.User != nil || cfg.BaseURL.RawQuery != "" || cfg.BaseURL.Fragment != "":
 		return nil, errors.New("vendorclient: the base address must be a host, without user, query or fragment")
-	case cfg.BaseURL.Scheme != "https" && !(cfg.BaseURL.Scheme == "http" && loopback(cfg.BaseURL.Hostname())):
+	case cfg.BaseURL.Scheme != "https" && !(cfg.BaseURL.Scheme == "http" && localguard.Loopback(cfg.BaseURL.Hostname())):
 		return nil, errors.New("vendorclient: the base address must be https, save on loopback")
 	}
 	if cfg.Transport == nil {
@@ -109,14 +109,6 @@ func newTransport(concurrency int) *http.Transport {
 		MaxIdleConnsPerHost: concurrency,
 		IdleConnTimeout:     90 * time.Second,
 	}
-}
-
-func loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -317,6 +317,26 @@ func TestNoRedirectIsFollowedWithTheKey(t *testing.T) {
 	}
 }
 
+func TestSwitchedProtocolsHoldNobodyUp(t *testing.T) {
+	t.Parallel()
+	b := start(t, func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: odd\r\nConnection: Upgrade\r\n\r\n")
+		// It says nothing more and stays.
+		_, _ = io.Copy(io.Discard, conn)
+		_ = conn.Close()
+	}, func(c *vendorclient.Config) { c.Concurrency = 1 })
+	for range 3 {
+		if _, err := b.mint(t); err == nil || err.Kind != vendorclient.KindUnexpectedStatus || err.Status != 101 {
+			t.Errorf("error = %v", err)
+		}
+	}
+}
+
 func TestConnectionsAreUsedAgain(t *testing.T) {
 	t.Parallel()
 	b := start(t, answers(200, `{"token":"t"}`))
@@ -468,6 +488,35 @@ func TestAnEndBeforeSendingCannotHaveMinted(t *testing.T) {
 	})
 	if _, err := b.mint(t); err == nil || err.Kind != vendorclient.KindUnreachable || !err.MayHaveMinted {
 		t.Errorf("broken after sending: %+v", err)
+	}
+}
+
+func TestAnIDThatIsASecretIsLeftOut(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{apiKey, "sk_0123456789abcdef0123456789abcdef", "sutkn_0123456789"} {
+		b := start(t, answers(403, `{"detail":{"status":"forbidden","request_id":"`+id+`"}}`, "X-Trace-Id", id, "X-Request-Id", "plain-id"))
+		if _, err := b.mint(t); err == nil || err.RequestID != "plain-id" {
+			t.Errorf("error = %v", err)
+		}
+		b.mu.Lock()
+		if strings.Contains(b.log.String(), id) {
+			t.Errorf("the log holds %s", id)
+		}
+		b.mu.Unlock()
+	}
+}
+
+func TestAVendorThatAsksForYearsIsTakenForADay(t *testing.T) {
+	t.Parallel()
+	for name, headers := range map[string][]string{
+		"a date":                       {"Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT"},
+		"seconds":                      {"Retry-After", "2000000000"},
+		"a Unix time in a limit's end": {"X-RateLimit-Reset", "4000000000"},
+	} {
+		b := start(t, answers(429, `{"detail":{"status":"system_busy"}}`, headers...))
+		if _, err := b.mint(t); err == nil || err.RetryAfter != 24*time.Hour {
+			t.Errorf("%s: %v, retry after %v", name, err, err.RetryAfter)
+		}
 	}
 }
 

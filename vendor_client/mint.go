@@ -146,10 +146,14 @@ func (c *Client) call(ctx context.Context, t TokenType) (Token, *Error) {
 		return Token{}, broken(ctx, sent.Load())
 	}
 	defer answer.Body.Close()
+	if answer.StatusCode == http.StatusSwitchingProtocols {
+		// Its body is the bare connection, which no time-out ends.
+		return Token{}, c.classify(operationMint, answer, nil)
+	}
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxBody+1))
 	switch {
 	case answer.StatusCode != http.StatusOK:
-		return Token{}, classify(operationMint, answer, body, c.cfg.Now())
+		return Token{}, c.classify(operationMint, answer, body)
 	case err != nil:
 		return Token{}, broken(ctx, true)
 	case len(body) > maxBody:

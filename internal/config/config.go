@@ -31,6 +31,7 @@ type Config struct {
 	Session Session
 	Web     Web
 	Limits  Timing
+	Pool    Pool
 	Log     Log
 
 	// Secrets key the hashes of identities and seal the answers kept for
@@ -100,6 +101,12 @@ type Web struct {
 type Timing struct {
 	ReplayWindow   time.Duration
 	RequestTimeout time.Duration
+}
+
+// Pool is how many tokens of each type are kept ready, across all replicas.
+type Pool struct {
+	Min, Max int // Max 0 is no pool
+	MaxAge   time.Duration
 }
 
 // Log is what is logged, and how.

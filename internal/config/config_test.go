@@ -1,12 +1,15 @@
 package config_test
 
 import (
+	"encoding/pem"
 	"errors"
 	"log/slog"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -49,6 +52,24 @@ func file(t *testing.T, text string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// pipe is a named pipe, which nobody writes to.
+func pipe(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// authority is a certificate in PEM.
+func authority(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 }
 
 func TestServeTakesDefaultsForWhatIsNotGiven(t *testing.T) {
@@ -131,7 +152,9 @@ func TestEveryFaultIsReportedAtOnceAndNoneWithItsValue(t *testing.T) {
 		"FAREBOX_SHUTDOWN_TIMEOUT=" + canary,
 		"FAREBOX_LOG_LEVEL=" + canary,
 		"FAREBOX_LOG_FORMAT=" + canary,
-		"FAREBOX_POOL_MAX=" + canary,
+		"FAREBOX_POOL_MIN=" + canary,
+		"FAREBOX_POOL_MAX=-1",
+		"FAREBOX_POOL_MAX_AGE=" + canary,
 		"FAREBOX_POLICY_FILE=" + canary,
 		"FAREBOX_ALOWED_ORIGINS=" + canary,
 	}
@@ -193,10 +216,24 @@ func TestOneFaultInAnOtherwiseGoodEnvironment(t *testing.T) {
 		"a wildcard in the middle":                 {[]string{"FAREBOX_ALLOWED_ORIGINS=https://a.*.example"}, "FAREBOX_ALLOWED_ORIGINS"},
 		"a wildcard over a whole top-level domain": {[]string{"FAREBOX_ALLOWED_ORIGINS=https://*.com"}, "FAREBOX_ALLOWED_ORIGINS"},
 		"half a TLS pair":                          {[]string{"FAREBOX_TLS_CERT_FILE=" + secretFile}, "FAREBOX_TLS_CERT_FILE"},
-		"TLS files for a plain Redis":              {[]string{"FAREBOX_REDIS_CA_FILE=" + secretFile}, "REDIS_URL"},
-		"a window that leaves too little":          {[]string{"FAREBOX_REPLAY_WINDOW=11m"}, "FAREBOX_REPLAY_WINDOW"},
+		"TLS files for a plain Redis":              {[]string{"FAREBOX_REDIS_CA_FILE=" + file(t, authority(t))}, "REDIS_URL"},
+		"authorities that are none":                {[]string{"FAREBOX_REDIS_CA_FILE=" + secretFile}, "FAREBOX_REDIS_CA_FILE"},
+		"a TLS pair that is none":                  {[]string{"FAREBOX_TLS_CERT_FILE=" + secretFile, "FAREBOX_TLS_KEY_FILE=" + secretFile}, "FAREBOX_TLS_CERT_FILE"},
+		"public keys that are none":                {[]string{"FAREBOX_SESSION_PUBLIC_KEY_FILE=" + secretFile}, "FAREBOX_SESSION_PUBLIC_KEY_FILE"},
+		"public keys in a pipe":                    {[]string{"FAREBOX_SESSION_PUBLIC_KEY_FILE=" + pipe(t)}, "FAREBOX_SESSION_PUBLIC_KEY_FILE"},
+		"an API key that is too long":              {[]string{"ELEVENLABS_API_KEY=" + strings.Repeat("k", 4097)}, "ELEVENLABS_API_KEY"},
+		"a vendor address without a port":          {[]string{"ELEVENLABS_BASE_URL=https://api.example:"}, "ELEVENLABS_BASE_URL"},
+		"a vendor address of a port alone":         {[]string{"ELEVENLABS_BASE_URL=https://:443"}, "ELEVENLABS_BASE_URL"},
+		"a vendor address with an odd host":        {[]string{"ELEVENLABS_BASE_URL=https://a;b"}, "ELEVENLABS_BASE_URL"},
+		"plain http to a name below localhost":     {[]string{"ELEVENLABS_BASE_URL=http://api.localhost:8081"}, "ELEVENLABS_BASE_URL"},
+		"a key set below localhost":                {[]string{"FAREBOX_SESSION_JWKS_URL=http://k.localhost/"}, "FAREBOX_SESSION_JWKS_URL"},
+		"no origin":                                {[]string{"FAREBOX_ALLOWED_ORIGINS=,"}, "FAREBOX_ALLOWED_ORIGINS"},
+		"an origin with an impossible port":        {[]string{"FAREBOX_ALLOWED_ORIGINS=https://a.example:99999"}, "FAREBOX_ALLOWED_ORIGINS"},
+		"a window that leaves too little":          {[]string{"FAREBOX_REPLAY_WINDOW=2m"}, "FAREBOX_POOL_MAX_AGE"},
+		"an age that leaves too little":            {[]string{"FAREBOX_POOL_MAX_AGE=9m1s"}, "FAREBOX_POOL_MAX_AGE"},
+		"a least pool above the most":              {[]string{"FAREBOX_POOL_MIN=5", "FAREBOX_POOL_MAX=4"}, "FAREBOX_POOL_MIN"},
 		"both listeners at one address":            {[]string{"FAREBOX_LISTEN=:9090"}, "FAREBOX_OPS_LISTEN"},
-		"a setting not supported yet, by its file": {[]string{"FAREBOX_POOL_MIN=1"}, "FAREBOX_POOL_MIN"},
+		"a setting not supported yet":              {[]string{"FAREBOX_POLICY_FILE=policy.yaml"}, "FAREBOX_POLICY_FILE"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -249,6 +286,9 @@ func TestGoodVariants(t *testing.T) {
 	if c := load(good("FAREBOX_SESSION_ISSUER=none", "FAREBOX_SESSION_HS256_SECRET="+goodSecret)); c.Session.Issuer != "" {
 		t.Errorf("issuer none gives %q", c.Session.Issuer)
 	}
+	if c := load(good("FAREBOX_POOL_MIN=0", "FAREBOX_POOL_MAX=0", "ELEVENLABS_BASE_URL=https://proxy.example.com:8443/eleven")); c.Pool.Max != 0 || c.Vendor.BaseURL.Path != "/eleven" {
+		t.Errorf("no pool gives %+v, base %s", c.Pool, c.Vendor.BaseURL)
+	}
 	if c := load(good("ELEVENLABS_BASE_URL=http://127.0.0.1:8081/", "OTEL_EXPORTER_OTLP_ENDPOINT=http://x")); c.Vendor.BaseURL.String() != "http://127.0.0.1:8081" || !c.TracingAsked {
 		t.Errorf("base = %s", c.Vendor.BaseURL)
 	}
@@ -260,13 +300,15 @@ func TestKubernetesServiceVariablesArePassedOver(t *testing.T) {
 		"FAREBOX_SERVICE_HOST=10.0.0.1", "FAREBOX_SERVICE_PORT=8080", "FAREBOX_SERVICE_PORT_HTTP=8080",
 		"FAREBOX_PORT=tcp://10.0.0.1:8080", "FAREBOX_PORT_8080_TCP=tcp://10.0.0.1:8080",
 		"FAREBOX_PORT_8080_TCP_PROTO=tcp", "FAREBOX_PORT_8080_TCP_PORT=8080", "FAREBOX_PORT_8080_TCP_ADDR=10.0.0.1",
+		"FAREBOX_REDIS_SERVICE_HOST=10.0.0.2", "FAREBOX_REDIS_SERVICE_PORT=6379", "FAREBOX_REDIS_PORT=tcp://10.0.0.2:6379",
+		"FAREBOX_REDIS_PORT_6379_TCP_ADDR=10.0.0.2",
 	), config.Serve)
 	if err != nil {
 		t.Error(err)
 	}
-	_, err = config.Load(good("FAREBOX_PORTS=1"), config.Serve)
-	if faults(t, err)["FAREBOX_PORTS"] == "" {
-		t.Error("a name that only looks like one is passed over")
+	_, err = config.Load(good("FAREBOX_PORTS=1", "FAREBOX_OPS_PORT=1"), config.Serve)
+	if got := faults(t, err); got["FAREBOX_PORTS"] == "" || got["FAREBOX_OPS_PORT"] == "" {
+		t.Errorf("a name that only looks like one is passed over: %v", got)
 	}
 }
 
@@ -276,6 +318,17 @@ func TestDevRefusesWhatItWouldForget(t *testing.T) {
 	got := faults(t, err)
 	if len(got) != 2 || got["FAREBOX_SESSION_JWKS_URL"] == "" || got["ELEVENLABS_BASE_URL"] == "" {
 		t.Errorf("faults = %v", got)
+	}
+}
+
+func TestARealKeyIsRefusedWithAllElseThatIsWrong(t *testing.T) {
+	t.Parallel()
+	for _, command := range []config.Command{config.Dev, config.Sandbox} {
+		_, err := config.Load([]string{"ELEVENLABS_API_KEY_FILE=" + file(t, "sk_0123456789abcdef\n"), "FAREBOX_LOG_LEVEL=loud"}, command)
+		got := faults(t, err)
+		if len(got) != 2 || got["ELEVENLABS_API_KEY"] == "" || got["FAREBOX_LOG_LEVEL"] == "" {
+			t.Errorf("%s: faults = %v", command, got)
+		}
 	}
 }
 

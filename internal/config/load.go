@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -8,10 +10,13 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"farebox/internal/sandbox"
 )
 
-// maxSecretFile bounds a …_FILE; none of them holds more than a few keys.
-const maxSecretFile = 64 << 10
+// maxFile bounds the files that settings name; a bundle of certificates is the
+// largest of them.
+const maxFile = 1 << 20
 
 // Load reads the settings of command from environ, as of os.Environ, and the
 // files that they name. An error is of type Faults and holds every fault.
@@ -117,27 +122,37 @@ func (l *loader) value(s setting) (string, bool) {
 }
 
 func readSecretFile(path string) (string, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("names a file that cannot be read (%s)", plainFileError(err))
-	case !info.Mode().IsRegular():
-		return "", fmt.Errorf("names something that is no file")
-	case info.Size() > maxSecretFile:
-		return "", fmt.Errorf("names a file of more than %d bytes", maxSecretFile)
-	}
-	data, err := os.ReadFile(path)
+	data, err := readFile(path)
 	if err != nil {
-		return "", fmt.Errorf("names a file that cannot be read (%s)", plainFileError(err))
+		return "", err
 	}
 	text := strings.TrimSpace(string(data))
 	switch {
 	case text == "":
-		return "", fmt.Errorf("names a file that is empty")
+		return "", errors.New("names a file that is empty")
 	case !utf8.ValidString(text):
-		return "", fmt.Errorf("names a file that is no text")
+		return "", errors.New("names a file that is no text")
 	}
 	return text, nil
+}
+
+// readFile reads a file that a setting names, and nothing that only looks like
+// one: opening a pipe would wait for ever.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("names a file that cannot be read (%s)", plainFileError(err))
+	case !info.Mode().IsRegular():
+		return nil, errors.New("names something that is no file")
+	case info.Size() > maxFile:
+		return nil, fmt.Errorf("names a file of more than %d bytes", maxFile)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("names a file that cannot be read (%s)", plainFileError(err))
+	}
+	return data, nil
 }
 
 // plainFileError is the reason without the path, which is the setting's value.
@@ -154,11 +169,10 @@ func plainFileError(err error) string {
 
 // checkTogether reports faults that lie between settings.
 func (l *loader) checkTogether(c *Config) {
-	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
-		l.fault("FAREBOX_TLS_CERT_FILE", "goes with FAREBOX_TLS_KEY_FILE; set both or neither")
-	}
-	if (c.Redis.CertFile == "") != (c.Redis.KeyFile == "") {
-		l.fault("FAREBOX_REDIS_CERT_FILE", "goes with FAREBOX_REDIS_KEY_FILE; set both or neither")
+	l.checkKeyPair("FAREBOX_TLS_CERT_FILE", c.TLSCertFile, "FAREBOX_TLS_KEY_FILE", c.TLSKeyFile)
+	l.checkKeyPair("FAREBOX_REDIS_CERT_FILE", c.Redis.CertFile, "FAREBOX_REDIS_KEY_FILE", c.Redis.KeyFile)
+	if l.command != Serve && sandbox.RealKey(c.Vendor.APIKey.Reveal()) {
+		l.fault("ELEVENLABS_API_KEY", "looks like a real key, which has no business with the sandbox; unset it")
 	}
 	tlsToRedis := strings.HasPrefix(c.Redis.URL.Reveal(), "rediss:")
 	if (c.Redis.CAFile != "" || c.Redis.CertFile != "") && !tlsToRedis && !l.faulty("REDIS_URL") {
@@ -167,15 +181,36 @@ func (l *loader) checkTogether(c *Config) {
 	if l.command != Serve && l.command != Dev {
 		return
 	}
-	const atLeast = 5 * time.Minute
-	if c.Vendor.TokenLifetime-c.Limits.ReplayWindow < atLeast &&
-		!l.faulty("FAREBOX_TOKEN_LIFETIME") && !l.faulty("FAREBOX_REPLAY_WINDOW") {
-		l.fault("FAREBOX_REPLAY_WINDOW", "leaves a token less than 5 minutes of its FAREBOX_TOKEN_LIFETIME; shorten the window")
-	}
+	l.checkPool(c)
 	if c.Listen != "" && c.Listen == c.OpsListen && !strings.HasSuffix(c.Listen, ":0") {
 		l.fault("FAREBOX_OPS_LISTEN", "is the same as FAREBOX_LISTEN; the operators' endpoints need a port of their own, or off")
 	}
 	l.checkSession(c)
+}
+
+// checkPool also bounds the window where there is no pool: a token that took its
+// time to be made is as old as one that lay ready.
+func (l *loader) checkPool(c *Config) {
+	const atLeast = 5 * time.Minute
+	if c.Vendor.TokenLifetime-c.Limits.ReplayWindow-c.Pool.MaxAge < atLeast &&
+		!l.faulty("FAREBOX_TOKEN_LIFETIME") && !l.faulty("FAREBOX_REPLAY_WINDOW") && !l.faulty("FAREBOX_POOL_MAX_AGE") {
+		l.fault("FAREBOX_POOL_MAX_AGE", "and FAREBOX_REPLAY_WINDOW together leave a token less than 5 minutes of its FAREBOX_TOKEN_LIFETIME; shorten one of them")
+	}
+	if c.Pool.Max > 0 && c.Pool.Min > c.Pool.Max && !l.faulty("FAREBOX_POOL_MIN") && !l.faulty("FAREBOX_POOL_MAX") {
+		l.fault("FAREBOX_POOL_MIN", "is more than FAREBOX_POOL_MAX")
+	}
+}
+
+// checkKeyPair asks for a certificate and its key, or neither.
+func (l *loader) checkKeyPair(certificate, certFile, key, keyFile string) {
+	if l.faulty(certificate) || l.faulty(key) {
+		return
+	}
+	if (certFile == "") != (keyFile == "") {
+		l.fault(certificate, "goes with "+key+"; set both or neither")
+	} else if _, err := tls.LoadX509KeyPair(certFile, keyFile); certFile != "" && err != nil {
+		l.fault(certificate, "and "+key+" are no certificate with its key")
+	}
 }
 
 func (l *loader) checkSession(c *Config) {

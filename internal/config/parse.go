@@ -1,17 +1,18 @@
 package config
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
+	"farebox/internal/localguard"
 	"farebox/internal/secret"
+	"farebox/session"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -36,8 +37,9 @@ func readAPIKey(c *Config, value string) error {
 	if len(keys) > 1 {
 		return errors.New("holds several keys; this version takes one")
 	}
-	if len(keys) == 0 || !visibleASCII(keys[0]) {
-		return errors.New("is no API key: it must be of visible ASCII characters")
+	const most = 4096
+	if len(keys) == 0 || !visibleASCII(keys[0]) || len(keys[0]) > most {
+		return fmt.Errorf("is no API key: it must be of 1 to %d visible ASCII characters", most)
 	}
 	c.Vendor.APIKey = secret.New(keys[0])
 	return nil
@@ -91,16 +93,30 @@ func checkHTTPURL(text string) error {
 
 func parseHTTPURL(text string) (*httpURL, error) {
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Opaque != "" || (u.Scheme != "https" && u.Scheme != "http") {
+	if err != nil || !goodHost(u) || u.Opaque != "" || (u.Scheme != "https" && u.Scheme != "http") {
 		return nil, errors.New("write a whole address, https://host/path")
 	}
 	if u.User != nil || u.Fragment != "" {
 		return nil, errors.New("leave user, password and fragment out of the address")
 	}
-	if u.Scheme == "http" && !loopback(u.Hostname()) {
+	if u.Scheme == "http" && !localguard.Loopback(u.Hostname()) {
 		return nil, errors.New("use https; http is for loopback only")
 	}
 	return &httpURL{u}, nil
+}
+
+// goodHost asks for a host name or address and, where there is a colon, a port.
+func goodHost(u *url.URL) bool {
+	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:"
+	host := u.Hostname()
+	if host == "" || strings.Trim(host, plain) != "" || strings.HasSuffix(u.Host, ":") {
+		return false
+	}
+	if u.Port() == "" {
+		return true
+	}
+	_, err := parsePort(u.Port())
+	return err == nil
 }
 
 func parseVendorURL(text string) (*httpURL, error) {
@@ -113,14 +129,6 @@ func parseVendorURL(text string) (*httpURL, error) {
 	}
 	u.Path = strings.TrimRight(u.Path, "/")
 	return u, nil
-}
-
-func loopback(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
 }
 
 func parseSecret(text string) (secret.Text, error) {
@@ -217,6 +225,9 @@ func parseRequiredClaims(text string) (map[string][]string, error) {
 
 func parseOrigins(text string) ([]Origin, error) {
 	var origins []Origin
+	if len(splitList(text)) == 0 {
+		return nil, errors.New("holds no origin")
+	}
 	for _, part := range splitList(text) {
 		origin, err := parseOrigin(part)
 		if err != nil {
@@ -228,15 +239,28 @@ func parseOrigins(text string) ([]Origin, error) {
 }
 
 func parseFile(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("names a file that cannot be read (%s)", plainFileError(err))
+	_, err := readFile(path)
+	return path, err
+}
+
+// parsePublicKeys reads the file as the verifier will.
+func parsePublicKeys(path string) (string, error) {
+	if _, err := readFile(path); err != nil {
+		return "", err
 	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return "", errors.New("names something that is no file")
+	if _, err := session.NewPEMFile(path); err != nil {
+		return "", errors.New(strings.TrimPrefix(err.Error(), "session: "))
 	}
 	return path, nil
+}
+
+// parseAuthorities reads a file of certificates that sign others.
+func parseAuthorities(path string) (string, error) {
+	pem, err := readFile(path)
+	if err == nil && !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		err = errors.New("names a file that holds no certificate")
+	}
+	return path, err
 }
 
 func parsePort(text string) (uint16, error) {

@@ -35,8 +35,7 @@ var (
 // They are refused rather than taken and forgotten.
 var unbuilt = []string{
 	"FAREBOX_REDIS_MODE", "FAREBOX_LOGOUT_AUDIENCE", "FAREBOX_REQUIRE_REVOCATION", "FAREBOX_POLICY_FILE",
-	"FAREBOX_POOL_MIN", "FAREBOX_POOL_MAX", "FAREBOX_POOL_MAX_AGE", "FAREBOX_TRUSTED_PROXIES",
-	"FAREBOX_CLIENT_IP_HEADER", "FAREBOX_PPROF", "FAREBOX_AUDIT_FILE",
+	"FAREBOX_TRUSTED_PROXIES", "FAREBOX_CLIENT_IP_HEADER", "FAREBOX_PPROF", "FAREBOX_AUDIT_FILE",
 }
 
 // Names are all names that Load knows, the …_FILE forms included.
@@ -70,7 +69,7 @@ var settings = []setting{
 		Name: "FAREBOX_REDIS_PREFIX", Default: "farebox", commands: service,
 		read: readInto(func(c *Config, v string) { c.Redis.Prefix = v }, parsePrefix),
 	},
-	{Name: "FAREBOX_REDIS_CA_FILE", commands: service, read: readInto(func(c *Config, v string) { c.Redis.CAFile = v }, parseFile)},
+	{Name: "FAREBOX_REDIS_CA_FILE", commands: service, read: readInto(func(c *Config, v string) { c.Redis.CAFile = v }, parseAuthorities)},
 	{Name: "FAREBOX_REDIS_CERT_FILE", commands: service, read: readInto(func(c *Config, v string) { c.Redis.CertFile = v }, parseFile)},
 	{Name: "FAREBOX_REDIS_KEY_FILE", commands: service, read: readInto(func(c *Config, v string) { c.Redis.KeyFile = v }, parseFile)},
 	{
@@ -112,7 +111,7 @@ var settings = []setting{
 		Name: "FAREBOX_SESSION_JWKS_URL", commands: serve,
 		read: readInto(func(c *Config, u *httpURL) { c.Session.JWKSURL = u.String() }, parseHTTPURL),
 	},
-	{Name: "FAREBOX_SESSION_PUBLIC_KEY_FILE", commands: serve, read: readInto(func(c *Config, v string) { c.Session.PublicKeyFile = v }, parseFile)},
+	{Name: "FAREBOX_SESSION_PUBLIC_KEY_FILE", commands: serve, read: readInto(func(c *Config, v string) { c.Session.PublicKeyFile = v }, parsePublicKeys)},
 	{
 		Name: "FAREBOX_SESSION_HS256_SECRET", Secret: true, commands: service,
 		read: readInto(func(c *Config, v secret.Text) { c.Session.HS256Secret = v }, parseSecret),
@@ -156,6 +155,18 @@ var settings = []setting{
 	{
 		Name: "FAREBOX_LOGIN_URL", commands: serve,
 		read: readInto(func(c *Config, u *httpURL) { c.Web.LoginURL = u.String() }, parseHTTPURL),
+	},
+	{
+		Name: "FAREBOX_POOL_MIN", Default: "1", commands: service,
+		read: readInto(func(c *Config, v int) { c.Pool.Min = v }, parseNumber(0, 10_000)),
+	},
+	{
+		Name: "FAREBOX_POOL_MAX", Default: "256", commands: service,
+		read: readInto(func(c *Config, v int) { c.Pool.Max = v }, parseNumber(0, 10_000)),
+	},
+	{
+		Name: "FAREBOX_POOL_MAX_AGE", Default: "9m", commands: service,
+		read: readInto(func(c *Config, v time.Duration) { c.Pool.MaxAge = v }, parseDuration(time.Second, 24*time.Hour)),
 	},
 	{
 		Name: "FAREBOX_REPLAY_WINDOW", Default: "60s", commands: service,

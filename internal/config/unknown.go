@@ -7,9 +7,17 @@ import (
 )
 
 // kubernetesService matches what Kubernetes puts into every container for a
-// Service called "farebox".
+// Service called "farebox", or "farebox-" and more.
 var kubernetesService = regexp.MustCompile(
-	`^FAREBOX_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+	`^(FAREBOX(?:_[A-Z0-9_]+?)??)_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)$`)
+
+// ofKubernetes reports whether name is one that Kubernetes added. For a Service
+// with a longer name its SERVICE_HOST has to be there too, since a misspelt
+// setting could end in PORT.
+func (l *loader) ofKubernetes(name string) bool {
+	found := kubernetesService.FindStringSubmatch(name)
+	return found != nil && (found[1] == "FAREBOX" || l.values[found[1]+"_SERVICE_HOST"] != "")
+}
 
 // refuseUnknown reports FAREBOX_… names that mean nothing, since a misspelt
 // limit would otherwise silently be no limit.
@@ -26,7 +34,7 @@ func (l *loader) refuseUnknown() {
 			l.fault(name, "is not supported by this version; unset it")
 		case l.command == Dev && slices.Contains(known, name) && !usedBy(strings.TrimSuffix(name, "_FILE"), Dev) && !usedBy(name, Dev):
 			l.fault(name, "is not for dev, whose vendor is the sandbox and whose sessions are its own; unset it")
-		case !strings.HasPrefix(name, "FAREBOX_"), slices.Contains(known, name), kubernetesService.MatchString(name):
+		case !strings.HasPrefix(name, "FAREBOX_"), slices.Contains(known, name), l.ofKubernetes(name):
 		default:
 			l.fault(name, "is no setting; the nearest is "+nearest(name, known))
 		}

@@ -90,6 +90,7 @@ type Dispenser struct {
 	flights flights
 	desk    *desk
 	refill  *refiller
+	running sync.WaitGroup // calls of Run
 }
 
 // New returns a Dispenser. It does not wait for Redis.
@@ -103,7 +104,7 @@ func New(cfg Config) (*Dispenser, error) {
 	}
 	if cfg.Pool.Max > 0 && (cfg.PoolState == nil || cfg.APIKey.IsZero() || cfg.MintConcurrency <= 0 || cfg.Pool.Min < 0 || cfg.Pool.Min > cfg.Pool.Max ||
 		cfg.Pool.MaxAge <= 0 || cfg.TokenLifetime-cfg.ReplayWindow-cfg.Pool.MaxAge < MinimumLife ||
-		cfg.Pool.Owner != "" && len(cfg.Pool.Owner) != ownerSize) {
+		cfg.Pool.Owner != "" && len(cfg.Pool.Owner) != OwnerSize) {
 		return nil, errors.New("dispenser: the pool's settings do not fit together")
 	}
 	pool, err := poolName(cfg.APIKey, cfg.VendorHost)
@@ -129,13 +130,15 @@ func New(cfg Config) (*Dispenser, error) {
 	return d, nil
 }
 
-// ownerSize is what the scripts take for a server's identity.
-const ownerSize = 32
+// OwnerSize is the length of Pool.Owner.
+const OwnerSize = 32
 
 // Run keeps the pool filled, and an eye on Redis so that its loss and return
 // are seen without traffic too. It returns when ctx has ended and no mint for
 // the pool is under way.
 func (d *Dispenser) Run(ctx context.Context) {
+	d.running.Add(1)
+	defer d.running.Done()
 	var refilling sync.WaitGroup
 	if d.cfg.Pool.Max > 0 {
 		refilling.Go(func() { d.refill.run(ctx) })
@@ -152,11 +155,13 @@ func (d *Dispenser) Run(ctx context.Context) {
 	refilling.Wait()
 }
 
-// Close waits until attempts that go on without their callers are kept for
-// them, and spare tokens in the pool, or ctx ends.
+// Close waits, after the contexts of all Runs have ended, until attempts that go
+// on without their callers are kept for them and spare tokens lie in the pool,
+// or ctx ends.
 func (d *Dispenser) Close(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
+		d.running.Wait()
 		d.flights.ended.Wait()
 		d.desk.ended.Wait()
 		close(done)
@@ -183,6 +188,7 @@ func (d *Dispenser) Dispense(ctx context.Context, req Request) (Grant, error) {
 		grant, err := d.dispense(ctx, a)
 		answer(grant, err)
 		d.bindToCaller(ctx, a, grant)
+		d.settleLater(ctx, a)
 	})
 }
 
@@ -266,6 +272,7 @@ func (d *Dispenser) mintAndSettle(ctx context.Context, a *attempt, decision deci
 		// It may or may not be kept. Either way it is this caller's and this
 		// key's, so handing it out breaks nothing.
 		d.cfg.Log.WarnContext(ctx, "an answer may not be kept for replay", "error", err)
+		a.unsettled = sealed
 		return grant, nil
 	}
 	if !kept {
@@ -294,14 +301,32 @@ func (d *Dispenser) bindToCaller(ctx context.Context, a *attempt, grant Grant) {
 	}
 }
 
+// settleLater keeps, when Redis answers again, an answer that was handed out
+// while it did not. That breaks nothing if it was kept: the script finds the
+// claim gone.
+func (d *Dispenser) settleLater(ctx context.Context, a *attempt) {
+	const pause = 500 * time.Millisecond
+	for a.unsettled != nil {
+		if sleep(ctx, pause); ctx.Err() != nil {
+			return
+		}
+		if _, err := d.store.settle(ctx, a, a.unsettled); err == nil {
+			a.unsettled = nil
+		}
+	}
+}
+
 // mintFor waits for a token that the vendor never gave before.
 func (d *Dispenser) mintFor(ctx context.Context, t vendorclient.TokenType) (vendorclient.Token, error) {
-	for range mostRepeats {
+	for try := range mostRepeats {
 		token, err := d.desk.wait(ctx, t)
-		if err != nil {
-			return vendorclient.Token{}, err
-		}
-		if d.seen.firstAnywhere(ctx, token.Value) {
+		switch {
+		case err != nil:
+			return vendorclient.Token{}, afterRepeats(try, err)
+		case d.cfg.Now().Sub(token.RequestedAt) > d.cfg.TokenLifetime-d.cfg.ReplayWindow-MinimumLife:
+			// It took so long that the caller would have too little of it.
+			return vendorclient.Token{}, &vendorclient.Error{Operation: "mint", Kind: vendorclient.KindTimeout, MayHaveMinted: true}
+		case d.seen.firstAnywhere(ctx, token.Value):
 			return token, nil
 		}
 		d.warnOfRepeat(t)
@@ -313,11 +338,11 @@ func (d *Dispenser) mintFor(ctx context.Context, t vendorclient.TokenType) (vend
 func (d *Dispenser) mint(t vendorclient.TokenType) (vendorclient.Token, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), d.mintBudget())
 	defer cancel()
-	for range mostRepeats {
+	for try := range mostRepeats {
 		token, err := d.cfg.Vendor.Mint(ctx, t)
 		if err != nil {
 			d.observeVendor(err)
-			return vendorclient.Token{}, err
+			return vendorclient.Token{}, afterRepeats(try, err)
 		}
 		d.cfg.VendorState.Up()
 		if d.seen.firstHere(token.Value) {
@@ -331,6 +356,17 @@ func (d *Dispenser) mint(t vendorclient.TokenType) (vendorclient.Token, error) {
 // mostRepeats is how often a vendor may give an old token before that is an
 // error.
 const mostRepeats = 3
+
+// afterRepeats keeps in mind that earlier tries did bring tokens.
+func afterRepeats(tries int, err error) error {
+	var vendorError *vendorclient.Error
+	if tries == 0 || !errors.As(err, &vendorError) {
+		return err
+	}
+	after := *vendorError
+	after.MayHaveMinted = true
+	return &after
+}
 
 func (d *Dispenser) warnOfRepeat(t vendorclient.TokenType) {
 	d.cfg.Log.Warn("the vendor gave a token twice; it is thrown away", "type", string(t))
@@ -349,7 +385,7 @@ func (d *Dispenser) keepSpare(ctx context.Context, token vendorclient.Token, res
 		d.cfg.Log.Error("a token cannot be sealed", "error", err)
 		return
 	}
-	became, err := d.store.put(ctx, token.Type, c, mintedAt, sealed, d.seen.hash(token.Value), reserved)
+	became, err := d.store.put(ctx, token.Type, c, mintedAt, sealed, d.seen.hashes(token.Value), reserved)
 	switch {
 	case err != nil:
 		d.cfg.Log.Debug("a token may not have come into the pool; it is thrown away", "error", err)
@@ -372,7 +408,8 @@ func (d *Dispenser) fenced(is bool) {
 
 func (d *Dispenser) observeVendor(err error) {
 	var vendorError *vendorclient.Error
-	if errors.As(err, &vendorError) {
+	// A full queue is our own.
+	if errors.As(err, &vendorError) && vendorError.Kind != vendorclient.KindQueueFull {
 		d.cfg.VendorState.Down(string(vendorError.Kind))
 	}
 }
@@ -414,7 +451,8 @@ func (d *Dispenser) openKept(a *attempt, decision decision) (Grant, error) {
 	if err != nil {
 		return Grant{}, err
 	}
-	life := d.cfg.TokenLifetime - decision.now.Sub(mintedAt)
+	// A server whose clock is behind the one before it makes nothing younger.
+	life := d.cfg.TokenLifetime - max(decision.now.Sub(mintedAt), 0)
 	if life < MinimumLife {
 		return Grant{}, errors.New("too little of its life is left")
 	}

@@ -134,6 +134,9 @@ func suite(t *testing.T, owner string, connect func(*testing.T) *redis.Client) {
 		"a secret is rotated without a gap":                      secretRotation,
 		"an answer of another host is not used":                  otherHost,
 		"an answer that is of no use is replaced once":           replacedOnce,
+		"a token is not given twice through a rotation":          repeatedThroughRotation,
+		"a charge for a repeated token is kept":                  chargedForRepeat,
+		"a token that took too long is not handed out":           mintedTooLate,
 	}
 	maps.Copy(tests, poolSuite)
 	for name, test := range tests {
@@ -519,6 +522,48 @@ func otherHost(t *testing.T, h *house) {
 	first := must(t, a, request("ada", "k"))
 	if g := must(t, b, request("ada", "k")); g.Token.Reveal() == first.Token.Reveal() || g.Source != dispenser.SourceMint {
 		t.Error("a token of one host was given for another")
+	}
+}
+
+func repeatedThroughRotation(t *testing.T, h *house) {
+	h.vendor.answer = func(int) (string, error) { return "the same", nil }
+	must(t, h.open(), request("ada", ""))
+	after := h.open(func(cfg *dispenser.Config) {
+		cfg.Secrets = []secret.Text{secret.New(youngSecret), secret.New(oldSecret)}
+	})
+	if g, err := after.Dispense(t.Context(), request("bob", "")); !errors.Is(err, dispenser.ErrRepeatedToken) {
+		t.Errorf("after the rotation: %s, %v", g.Source, err)
+	}
+}
+
+func chargedForRepeat(t *testing.T, h *house) {
+	d := h.open()
+	h.vendor.answer = func(call int) (string, error) {
+		if call < 3 {
+			return "the same", nil
+		}
+		return "", &vendorclient.Error{Kind: vendorclient.KindKeyInvalid}
+	}
+	must(t, d, request("ada", ""))
+	if _, err := d.Dispense(t.Context(), request("ada", "")); err == nil {
+		t.Fatal("a token")
+	}
+	h.vendor.works()
+	if g := must(t, d, request("ada", "")); g.Limits[0].Remaining != 7 {
+		t.Errorf("%d left of 10: the charge for a repeated token was given back", g.Limits[0].Remaining)
+	}
+}
+
+func mintedTooLate(t *testing.T, h *house) {
+	d := h.open(func(cfg *dispenser.Config) {
+		cfg.TokenLifetime = dispenser.MinimumLife + cfg.ReplayWindow + 10*time.Millisecond
+	})
+	h.vendor.delay = 20 * time.Millisecond
+	for _, key := range []string{"", "k"} {
+		var vendorError *vendorclient.Error
+		if _, err := d.Dispense(t.Context(), request("ada", key)); !errors.As(err, &vendorError) || !vendorError.MayHaveMinted {
+			t.Errorf("key %q: %v", key, err)
+		}
 	}
 }
 

@@ -71,8 +71,8 @@ func (s *store) reserve(ctx context.Context, t vendorclient.TokenType, replica s
 
 // put lays a token into the pool and ends its reservation, "" for none. What
 // did not certainly fit is thrown away. It returns what became of it.
-func (s *store) put(ctx context.Context, t vendorclient.TokenType, c *clock, mintedAt time.Time, sealed []byte, hash, reserved string) (string, error) {
-	reply, err := s.run(ctx, s.puts, []string{s.poolKey(t), s.reservationsKey(t), s.tokenKey(hash)},
+func (s *store) put(ctx context.Context, t vendorclient.TokenType, c *clock, mintedAt time.Time, sealed []byte, hashes []string, reserved string) (string, error) {
+	reply, err := s.run(ctx, s.puts, append([]string{s.poolKey(t), s.reservationsKey(t)}, s.tokenKeys(hashes)...),
 		s.cfg.Pool.Owner, c.owner, fmt.Sprintf("%016d", mintedAt.UnixMicro()), sealed,
 		microseconds(s.cfg.Pool.MaxAge), s.cfg.Pool.Max, milliseconds(s.cfg.TokenLifetime), reserved)
 	became, _ := reply.(string)

@@ -91,6 +91,7 @@ type attempt struct {
 	claim       string // this request's own claim id; "" without a key
 	waitingOn   string // the claim id of who is at it already
 	useless     []byte // the kept answer that cannot be used; nil for none
+	unsettled   []byte // an answer that could not be kept when it was given
 	pooled      []byte // what came out of the pool and stands under the key as it is; nil for nothing
 }
 

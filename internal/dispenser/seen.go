@@ -32,17 +32,21 @@ func newSeenTokens(cfg Config, st *store) (*seenTokens, error) {
 	return &seenTokens{hasher: cfg.Hasher, here: here, store: st}, nil
 }
 
-func (s *seenTokens) hash(token secret.Text) string { return s.hasher.Sum("token", token.Reveal()) }
+// hashes are the token's under every secret, so that one that was seen before a
+// rotation is known after it.
+func (s *seenTokens) hashes(token secret.Text) []string {
+	return s.hasher.Sums("token", token.Reveal())
+}
 
 // firstHere reports whether this process sees the token for the first time.
 func (s *seenTokens) firstHere(token secret.Text) bool {
-	_, isNew := s.here.SetIfAbsent(s.hash(token), struct{}{})
+	_, isNew := s.here.SetIfAbsent(s.hashes(token)[0], struct{}{})
 	return isNew
 }
 
 // firstAnywhere reports whether no replica has seen the token yet, as far as
 // Redis can be asked.
 func (s *seenTokens) firstAnywhere(ctx context.Context, token secret.Text) bool {
-	isNew, err := s.store.remember(ctx, s.hash(token))
+	isNew, err := s.store.remember(ctx, s.hashes(token))
 	return isNew || err != nil
 }

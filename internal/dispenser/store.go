@@ -25,8 +25,8 @@ type store struct {
 	pool   string // which pool is this one's
 	cfg    Config
 	// breaker spares callers the wait for a Redis that is away.
-	breaker                                circuitbreaker.CircuitBreaker[any]
-	claims, settles, frees, reserves, puts *script
+	breaker                                           circuitbreaker.CircuitBreaker[any]
+	claims, settles, frees, reserves, puts, remembers *script
 	// clock is the server's time as it was last told, with who told it.
 	clock atomic.Pointer[clock]
 }
@@ -57,6 +57,9 @@ var releaseSource string
 //go:embed scripts/reserve.lua
 var reserveSource string
 
+//go:embed scripts/remember.lua
+var rememberSource string
+
 //go:embed scripts/put.lua
 var putSource string
 
@@ -74,6 +77,7 @@ func newStore(cfg Config, pool string) *store {
 		claims:  newScript(ownerSource + claimSource),
 		settles: newScript(settleSource), frees: newScript(releaseSource),
 		reserves: newScript(ownerSource + reserveSource), puts: newScript(ownerSource + putSource),
+		remembers: newScript(rememberSource),
 	}
 }
 
@@ -115,6 +119,14 @@ func (s *store) userKeys(a *attempt) []string {
 	return keys
 }
 
+func (s *store) tokenKeys(hashes []string) []string {
+	keys := make([]string, len(hashes))
+	for i, hash := range hashes {
+		keys[i] = s.slot + "t:" + hash
+	}
+	return keys
+}
+
 func (s *store) attemptKeys(a *attempt) []string {
 	keys := make([]string, len(a.keys))
 	for i, key := range a.keys {
@@ -125,7 +137,6 @@ func (s *store) attemptKeys(a *attempt) []string {
 
 func (s *store) globalKey() string              { return s.slot + "g" }
 func (s *store) failureKey(claim string) string { return s.slot + "f:" + claim }
-func (s *store) tokenKey(hash string) string    { return s.slot + "t:" + hash }
 func microseconds(d time.Duration) int64        { return d.Microseconds() }
 func milliseconds(d time.Duration) int64        { return max(d.Milliseconds(), 1) }
 func flag(b bool) string                        { return map[bool]string{true: "1", false: "0"}[b] }
@@ -292,15 +303,10 @@ func decodeFailure(text string) error {
 	}
 }
 
-// remember reports whether a token's hash is new to all replicas.
-func (s *store) remember(ctx context.Context, hash string) (bool, error) {
-	reply, err := s.do(ctx, func(ctx context.Context) *redis.Cmd {
-		return redis.NewCmd(ctx, "set", s.tokenKey(hash), "1", "nx", "px", milliseconds(s.cfg.TokenLifetime))
-	})
-	if errors.Is(err, redis.Nil) {
-		return false, nil
-	}
-	return reply == "OK", err
+// remember reports whether a token is new to all replicas.
+func (s *store) remember(ctx context.Context, hashes []string) (bool, error) {
+	reply, err := s.run(ctx, s.remembers, s.tokenKeys(hashes), milliseconds(s.cfg.TokenLifetime))
+	return reply == int64(1), err
 }
 
 func (s *store) ping(ctx context.Context) {

@@ -71,6 +71,7 @@ func TestDevKeepsOtherSitesAway(t *testing.T) {
 		"a rebound name at the page":         {http.MethodGet, d.url + "/", http.Header{"Host": {"evil.example"}}},
 		"a rebound name at the sign-in":      {http.MethodPost, d.url + "/dev/session", http.Header{"Host": {"evil.example"}, "Content-Type": form}},
 		"a rebound name at the sandbox":      {http.MethodGet, d.sandbox + "/v1/models", http.Header{"Host": {"evil.example"}, "Xi-Api-Key": {"x"}}},
+		"a rebound name at the operators'":   {http.MethodGet, d.ops + "/readyz", http.Header{"Host": {"evil.example"}}},
 		"a rebound name at its control":      {http.MethodGet, d.sandbox + "/_sandbox/calls", http.Header{"Host": {"evil.example"}}},
 		"a foreign page at the sign-in":      {http.MethodPost, d.url + "/dev/session", http.Header{"Origin": {"https://evil.example"}, "Content-Type": form}},
 		"a cross-site post at the sign-in":   {http.MethodPost, d.url + "/dev/session", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Content-Type": form}},

@@ -74,6 +74,8 @@ func (h *house) serve(env ...string) *replica {
 		"ELEVENLABS_API_KEY": testAPIKey, "ELEVENLABS_BASE_URL": h.sandbox, "REDIS_URL": h.redis.URL,
 		"FAREBOX_SECRET": deploymentSecret, "FAREBOX_SESSION_ISSUER": testIssuer, "FAREBOX_SESSION_AUDIENCE": "farebox",
 		"FAREBOX_SESSION_PUBLIC_KEY_FILE": h.pem, "FAREBOX_LOG_LEVEL": "debug",
+		// What is counted here is what requests cause; pool_test.go has the pool.
+		"FAREBOX_POOL_MAX": "0",
 	}
 	for _, pair := range env {
 		name, value, _ := strings.Cut(pair, "=")

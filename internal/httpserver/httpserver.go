@@ -49,7 +49,9 @@ func Listen(log *slog.Logger, listeners ...Listener) (*Group, error) {
 			ReadTimeout:       30 * time.Second,
 			IdleTimeout:       2 * time.Minute,
 			MaxHeaderBytes:    1 << 20,
-			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+			// "OPTIONS *" is the handler's to answer, like everything else.
+			DisableGeneralOptionsHandler: true,
+			ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		})
 	}
 	return g, nil

@@ -85,7 +85,7 @@ func (g Guard) local(hostport string) bool {
 	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
 		return true
 	}
-	if ip, err := netip.ParseAddr(host); err == nil && ip.Unmap().IsLoopback() {
+	if Loopback(host) {
 		return true
 	}
 	for _, allowed := range g.Hosts {
@@ -94,4 +94,15 @@ func (g Guard) local(hostport string) bool {
 		}
 	}
 	return false
+}
+
+// Loopback reports whether host, without a port, is this machine whatever a
+// resolver says: localhost or a loopback address. It is stricter than what the
+// Guard lets in, since names below localhost are a resolver's to answer.
+func Loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
 }

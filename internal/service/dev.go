@@ -27,9 +27,6 @@ const sandboxName = "sandbox"
 // Dev runs everything in one process until ctx ends: the sandbox vendor, an
 // embedded Redis, a demo sign-in. It never takes a real key.
 func Dev(ctx context.Context, cfg *config.Config, listenAll bool, stdout, stderr io.Writer) error {
-	if err := refuseRealKey(cfg); err != nil {
-		return err
-	}
 	log := newLogger(cfg.Log, stderr)
 	var guard localguard.Guard
 	if listenAll {
@@ -62,7 +59,7 @@ func Dev(ctx context.Context, cfg *config.Config, listenAll bool, stdout, stderr
 		return err
 	}
 	defer s.close()
-	group, err := httpserver.Listen(log, s.listeners(cfg, nil)...)
+	group, err := httpserver.Listen(log, s.listeners(cfg, nil, func(h http.Handler) http.Handler { return guard.Wrap(h, nil) })...)
 	if err != nil {
 		return err
 	}
@@ -82,9 +79,6 @@ func Dev(ctx context.Context, cfg *config.Config, listenAll bool, stdout, stderr
 
 // Sandbox runs only the stand-in for the vendor until ctx ends.
 func Sandbox(ctx context.Context, cfg *config.Config, stdout, stderr io.Writer) error {
-	if err := refuseRealKey(cfg); err != nil {
-		return err
-	}
 	log := newLogger(cfg.Log, stderr)
 	vendor, err := newSandbox(cfg, localguard.Guard{}, log)
 	if err != nil {
@@ -102,16 +96,6 @@ func Sandbox(ctx context.Context, cfg *config.Config, stdout, stderr io.Writer) 
 
 func newSandbox(cfg *config.Config, guard localguard.Guard, log *slog.Logger) (*sandbox.Sandbox, error) {
 	return sandbox.New(sandbox.Config{TokenLifetime: cfg.Vendor.TokenLifetime, Now: time.Now, Log: log, Guard: guard})
-}
-
-func refuseRealKey(cfg *config.Config) error {
-	if sandbox.RealKey(cfg.Vendor.APIKey.Reveal()) {
-		return config.Faults{{
-			Setting: "ELEVENLABS_API_KEY",
-			Mend:    "looks like a real key, which has no business with the sandbox; unset it",
-		}}
-	}
-	return nil
 }
 
 // completeForDev fills in what dev makes up anew at each start.

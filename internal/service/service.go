@@ -4,11 +4,13 @@ package service
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -51,7 +53,7 @@ func Serve(ctx context.Context, cfg *config.Config, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	group, err := httpserver.Listen(log, s.listeners(cfg, certificate)...)
+	group, err := httpserver.Listen(log, s.listeners(cfg, certificate, func(h http.Handler) http.Handler { return h })...)
 	if err != nil {
 		return err
 	}
@@ -122,7 +124,8 @@ func open(cfg *config.Config, keys session.KeySource, log *slog.Logger, auditTo 
 		Redis: redis, Prefix: cfg.Redis.Prefix, Secrets: cfg.Secrets, Hasher: hasher,
 		TokenLifetime: cfg.Vendor.TokenLifetime, ReplayWindow: cfg.Limits.ReplayWindow,
 		RequestTimeout: cfg.Limits.RequestTimeout, MintTimeout: cfg.Vendor.Timeout,
-		RedisState: s.board.Lamp("redis", false), VendorState: s.board.Lamp("vendor", false),
+		APIKey: cfg.Vendor.APIKey, Pool: poolOf(cfg), MintConcurrency: cfg.Vendor.Concurrency,
+		RedisState: s.board.Lamp("redis", false), VendorState: s.board.Lamp("vendor", false), PoolState: s.poolLamp(cfg),
 		Now: time.Now, Log: log,
 	})
 	if err != nil {
@@ -136,7 +139,7 @@ func open(cfg *config.Config, keys session.KeySource, log *slog.Logger, auditTo 
 		RequestTimeout: cfg.Limits.RequestTimeout,
 		Now:            time.Now, Log: log,
 	}
-	page := web.Config{LoginURL: cfg.Web.LoginURL, VendorOrigins: []string{s.vendor.BaseURL(), s.vendor.WebSocketBaseURL()}}
+	page := web.Config{LoginURL: cfg.Web.LoginURL, VendorOrigins: vendorOrigins(cfg.Vendor.BaseURL)}
 	if cfg.Web.PublicURL != nil {
 		public.PublicHost, page.ReturnTo = cfg.Web.PublicURL.Host, cfg.Web.PublicURL.String()
 	}
@@ -153,13 +156,33 @@ func open(cfg *config.Config, keys session.KeySource, log *slog.Logger, auditTo 
 	return s, err
 }
 
-func (s *service) listeners(cfg *config.Config, certificate *tls.Config) []httpserver.Listener {
+// poolOf is the pool that the settings ask for. Only the embedded Redis, which
+// nobody can promote or restore, may have an identity of our own making.
+func poolOf(cfg *config.Config) dispenser.Pool {
+	pool := dispenser.Pool{Min: cfg.Pool.Min, Max: cfg.Pool.Max, MaxAge: cfg.Pool.MaxAge}
+	if cfg.Redis.Embedded {
+		pool.Owner = (rand.Text() + rand.Text())[:dispenser.OwnerSize]
+	}
+	return pool
+}
+
+// poolLamp is nil where there is no pool.
+func (s *service) poolLamp(cfg *config.Config) dispenser.Observer {
+	if cfg.Pool.Max == 0 {
+		return nil
+	}
+	return s.board.Lamp("pool", false)
+}
+
+// listeners are the public one and the operators', which guard may keep others
+// away from.
+func (s *service) listeners(cfg *config.Config, certificate *tls.Config, guard func(http.Handler) http.Handler) []httpserver.Listener {
 	all := []httpserver.Listener{{
 		Name: publicName, Setting: "FAREBOX_LISTEN", Addr: cfg.Listen, Handler: s.public, TLS: certificate,
 	}}
 	if cfg.OpsListen != "" {
 		all = append(all, httpserver.Listener{
-			Name: opsName, Setting: "FAREBOX_OPS_LISTEN", Addr: cfg.OpsListen, Handler: handlers.NewOps(s.board),
+			Name: opsName, Setting: "FAREBOX_OPS_LISTEN", Addr: cfg.OpsListen, Handler: guard(handlers.NewOps(s.board)),
 		})
 	}
 	return all
@@ -174,6 +197,7 @@ func (s *service) run(ctx context.Context, cfg *config.Config, group *httpserver
 	go s.watchKeys(background)
 
 	err := group.Run(ctx, httpserver.Drain{Begin: s.board.Drain, Delay: cfg.DrainDelay, Timeout: cfg.ShutdownTimeout})
+	stop()
 	rest, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownTimeout)
 	defer cancel()
 	if closeErr := s.dispenser.Close(rest); err == nil {
@@ -240,6 +264,12 @@ func origins(allowed []config.Origin) []handlers.Origin {
 		all[i] = origin
 	}
 	return all
+}
+
+// vendorOrigins are where the page redeems tokens; the base address may have a
+// path, an origin has none.
+func vendorOrigins(base *url.URL) []string {
+	return []string{base.Scheme + "://" + base.Host, "ws" + strings.TrimPrefix(base.Scheme, "http") + "://" + base.Host}
 }
 
 func tokenTypes() []string {
