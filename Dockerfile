@@ -7,8 +7,9 @@ COPY . .
 ARG TARGETOS
 ARG TARGETARCH
 ARG VERSION=unreleased
+ARG COMMIT=
 RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
-    go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /farebox .
+    go build -trimpath -ldflags "-s -w -X main.version=$VERSION -X main.commit=$COMMIT" -o /farebox .
 
 # Static, without a shell; it holds certificates and time zones, and no root.
 FROM gcr.io/distroless/static-debian12:nonroot

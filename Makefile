@@ -2,11 +2,12 @@
 
 GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
+COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
 
 .PHONY: build dev deps fmt lint test image
 
 build: ## the static binary, ./farebox
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o farebox .
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o farebox .
 
 dev: ## everything in one process, no account needed
 	$(GO) run . dev
@@ -29,4 +30,4 @@ test: deps lint ## everything, with a real Redis and a real browser
 	$(GO) test -tags real -race -shuffle=on -count=1 -timeout 15m ./...
 
 image: ## the container image
-	docker build --build-arg VERSION=$(VERSION) -t farebox .
+	docker build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) -t farebox .

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -20,8 +21,8 @@ import (
 	"farebox/internal/service"
 )
 
-// version is stamped by the build.
-var version = "unreleased"
+// version and commit are stamped by the build.
+var version, commit = "unreleased", ""
 
 // The exit statuses: settings or usage that somebody has to mend are told from
 // what went wrong at run time.
@@ -72,7 +73,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	err := command(ctx, args, stdout, stderr)
 	var faults config.Faults
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, flag.ErrHelp):
 		return exitOK
 	case errors.Is(err, errUsage):
 		return exitMistake
@@ -86,7 +87,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func serve(ctx context.Context, args []string, _, stderr io.Writer) error {
-	cfg, err := load(config.Serve, args, stderr, nil)
+	cfg, err := load(config.Serve, args, stderr, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -97,6 +98,11 @@ func dev(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var listenAll bool
 	cfg, err := load(config.Dev, args, stderr, func(flags *flag.FlagSet) {
 		flags.BoolVar(&listenAll, "listen-all", false, "listen to the whole network, for a container or a phone")
+	}, func() []config.Option {
+		if listenAll {
+			return []config.Option{config.ListenAll}
+		}
+		return nil
 	})
 	if err != nil {
 		return err
@@ -105,7 +111,7 @@ func dev(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 func sandbox(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	cfg, err := load(config.Sandbox, args, stderr, nil)
+	cfg, err := load(config.Sandbox, args, stderr, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -116,7 +122,7 @@ func hash(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	var subject string
 	cfg, err := load(config.Hash, args, stderr, func(flags *flag.FlagSet) {
 		flags.StringVar(&subject, "sub", "", "the subject")
-	})
+	}, nil)
 	if err != nil {
 		return err
 	}
@@ -132,7 +138,7 @@ func hash(_ context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 func healthcheck(ctx context.Context, args []string, _, stderr io.Writer) error {
-	cfg, err := load(config.Healthcheck, args, stderr, nil)
+	cfg, err := load(config.Healthcheck, args, stderr, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -140,16 +146,19 @@ func healthcheck(ctx context.Context, args []string, _, stderr io.Writer) error 
 }
 
 func printVersion(_ context.Context, _ []string, stdout, _ io.Writer) error {
-	commit := "unknown"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, setting := range info.Settings {
-			if setting.Key == "vcs.revision" {
-				commit = setting.Value
-			}
+	_, err := fmt.Fprintf(stdout, "farebox %s, commit %s, %s\n", version, cmp.Or(commit, builtFrom(), "unknown"), runtime.Version())
+	return err
+}
+
+// builtFrom is the commit as the Go tool has noted it, or "".
+func builtFrom() string {
+	info, _ := debug.ReadBuildInfo()
+	for i := 0; info != nil && i < len(info.Settings); i++ {
+		if info.Settings[i].Key == "vcs.revision" {
+			return info.Settings[i].Value
 		}
 	}
-	_, err := fmt.Fprintf(stdout, "farebox %s, commit %s, %s\n", version, commit, runtime.Version())
-	return err
+	return ""
 }
 
 func help(_ context.Context, _ []string, stdout, _ io.Writer) error {
@@ -157,20 +166,27 @@ func help(_ context.Context, _ []string, stdout, _ io.Writer) error {
 	return err
 }
 
-// load reads a command's flags and settings.
-func load(command config.Command, args []string, stderr io.Writer, define func(*flag.FlagSet)) (*config.Config, error) {
+// load reads a command's flags and settings. define adds the flags, and options
+// says, once they are read, what they mean to the settings; both may be nil.
+func load(command config.Command, args []string, stderr io.Writer, define func(*flag.FlagSet), options func() []config.Option) (*config.Config, error) {
 	flags := flag.NewFlagSet("farebox "+string(command), flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	if define != nil {
 		define(flags)
 	}
-	if err := flags.Parse(args); err != nil {
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return nil, flag.ErrHelp
+	case err != nil:
 		return nil, errUsage
 	}
 	if flags.NArg() > 0 {
 		return nil, usageError(stderr, fmt.Sprintf("farebox %s takes no arguments", command))
 	}
-	return config.Load(os.Environ(), command)
+	if options == nil {
+		return config.Load(os.Environ(), command)
+	}
+	return config.Load(os.Environ(), command, options()...)
 }
 
 // errUsage is a mistake in the command line that was told already.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"farebox/internal/problem"
 	"farebox/session"
 
 	"github.com/labstack/echo/v4"
@@ -21,7 +22,7 @@ func (s *server) principal(c echo.Context) (*session.Principal, error) {
 // credential finds the session JWT: a bearer token counts alone; what a
 // browser or a proxy adds by itself counts only for requests of our own pages.
 func (s *server) credential(r *http.Request) (string, error) {
-	missing := &problem{code: CodeSessionMissing, challenge: "Bearer"}
+	missing := &refusal{Answer: problem.Answer{Code: problem.SessionMissing, Challenge: "Bearer"}}
 	bearer, isBearer, err := bearerToken(r)
 	switch {
 	case err != nil:
@@ -39,7 +40,7 @@ func (s *server) credential(r *http.Request) (string, error) {
 		return "", missing
 	}
 	if !s.origins.fromOurPages(r) {
-		return "", failWith(CodeOriginNotAllowed, refusedOrigin(r.Header.Get("Origin")))
+		return "", failWith(problem.OriginNotAllowed, s.origins.refused(r))
 	}
 	return ambient, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"farebox/internal/dispenser"
 	"farebox/internal/limit"
+	"farebox/internal/problem"
 	"farebox/session"
 	vendorclient "farebox/vendor_client"
 
@@ -24,33 +25,35 @@ const (
 
 // answerError is Echo's error handler: it maps, answers and logs an error once.
 func (s *server) answerError(err error, c echo.Context) {
-	p := toProblem(err)
-	if p.code == CodeMethodNotAllowed && c.Response().Header().Get(echo.HeaderAllow) == "" {
+	p := toRefusal(err)
+	if p.Code == problem.MethodNotAllowed && c.Response().Header().Get(echo.HeaderAllow) == "" {
 		if allow, ok := c.Get(echo.ContextKeyHeaderAllow).(string); ok {
 			c.Response().Header().Set(echo.HeaderAllow, allow)
 		}
 	}
 	s.logProblem(c, p)
 	if !c.Response().Committed {
-		p.write(c.Response(), c.Request(), requestID(c))
+		setRateLimit(c.Response().Header(), p.limits)
+		p.Write(c.Response(), c.Request())
 	}
 }
 
-func (s *server) logProblem(c echo.Context, p *problem) {
+func (s *server) logProblem(c echo.Context, p *refusal) {
 	level := slog.LevelDebug
 	switch {
-	case p.code == CodeInternalError || p.code == CodeVendorRefused:
+	case p.quiet:
+	case p.Code == problem.InternalError || p.Code == problem.VendorRefused:
 		level = slog.LevelError
-	case p.statusCode() >= http.StatusInternalServerError || p.code == CodeOriginNotAllowed:
+	case p.StatusCode() >= http.StatusInternalServerError || p.Code == problem.OriginNotAllowed:
 		level = slog.LevelWarn
 	}
-	s.Log.Log(c.Request().Context(), level, "request refused", "request_id", requestID(c), "code", string(p.code), "error", p.Error())
+	s.Log.Log(c.Request().Context(), level, "request refused", "request_id", requestID(c), "code", string(p.Code), "error", p.Error())
 }
 
-// toProblem is the one table from errors to answers.
-func toProblem(err error) *problem {
+// toRefusal is the one table from errors to answers.
+func toRefusal(err error) *refusal {
 	var (
-		known       *problem
+		known       *refusal
 		overLimit   *dispenser.LimitError
 		vendorError *vendorclient.Error
 		echoError   *echo.HTTPError
@@ -60,76 +63,86 @@ func toProblem(err error) *problem {
 	case errors.As(err, &known):
 		return known
 	case errors.Is(err, session.ErrExpired):
-		return unauthorized(CodeSessionExpired, err)
+		return unauthorized(problem.SessionExpired, err)
 	case errors.Is(err, session.ErrInvalid):
-		return unauthorized(CodeSessionInvalid, err)
+		return unauthorized(problem.SessionInvalid, err)
 	case errors.Is(err, session.ErrKeysUnavailable):
-		return &problem{code: CodeSessionKeys, retryAfter: retryLater, cause: err}
+		return later(problem.SessionKeysUnavailable, retryLater, err)
 	case errors.Is(err, session.ErrOverloaded):
-		return &problem{code: CodeOverloaded, retryAfter: retrySoon, cause: err}
+		return later(problem.Overloaded, retrySoon, err)
 	case errors.As(err, &overLimit):
 		return limitProblem(overLimit)
 	case errors.Is(err, dispenser.ErrKeyReused):
-		return failWith(CodeIdempotencyKeyReused, err)
+		return failWith(problem.IdempotencyKeyReused, err)
 	case errors.Is(err, dispenser.ErrInProgress):
-		return &problem{code: CodeRequestInProgress, retryAfter: retrySoon, cause: err}
+		return later(problem.RequestInProgress, retrySoon, err)
 	case errors.Is(err, dispenser.ErrRepeatedToken):
-		return failWith(CodeVendorError, err)
+		return failWith(problem.VendorError, err)
 	case errors.As(err, &vendorError):
 		return vendorProblem(vendorError)
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return &problem{code: CodeVendorUnavailable, retryAfter: retrySoon, cause: err}
+	case errors.Is(err, context.DeadlineExceeded):
+		return later(problem.VendorUnavailable, retrySoon, err)
+	case errors.Is(err, context.Canceled):
+		// The caller hung up: that is nobody's fault, and nobody reads it.
+		r := later(problem.VendorUnavailable, retrySoon, err)
+		r.quiet = true
+		return r
 	case errors.As(err, &tooLarge):
-		return failWith(CodeRequestTooLarge, err)
+		return failWith(problem.RequestTooLarge, err)
 	case errors.As(err, &echoError):
 		return echoProblem(echoError)
 	default:
-		return failWith(CodeInternalError, err)
+		return failWith(problem.InternalError, err)
 	}
+}
+
+// later is an error that passes after a while.
+func later(code problem.Code, after time.Duration, cause error) *refusal {
+	return &refusal{Answer: problem.Answer{Code: code, RetryAfter: after}, cause: cause}
 }
 
 // unauthorized is a credential that came and is not good (RFC 6750, 3.1).
-func unauthorized(code Code, cause error) *problem {
-	return &problem{code: code, cause: cause, challenge: `Bearer error="invalid_token"`}
+func unauthorized(code problem.Code, cause error) *refusal {
+	return &refusal{Answer: problem.Answer{Code: code, Challenge: `Bearer error="invalid_token"`}, cause: cause}
 }
 
-func limitProblem(e *dispenser.LimitError) *problem {
-	p := &problem{retryAfter: max(e.RetryAfter, time.Nanosecond), limits: e.States, cause: e}
-	switch e.Limit {
-	case limit.Global:
-		p.code, p.limits = CodeOverloaded, nil
-	case limit.PerUserDaily:
-		p.code = CodeQuotaExhausted
-	default:
-		p.code = CodeRateLimited
+func limitProblem(e *dispenser.LimitError) *refusal {
+	after := max(e.RetryAfter, time.Nanosecond)
+	if e.Limit == limit.Global {
+		return later(problem.Overloaded, after, e)
 	}
+	p := later(problem.RateLimited, after, e)
+	if e.Limit == limit.PerUserDaily {
+		p.Code = problem.QuotaExhausted
+	}
+	p.limits = e.States
 	return p
 }
 
-func vendorProblem(e *vendorclient.Error) *problem {
-	p := &problem{code: CodeVendorError, cause: e}
+func vendorProblem(e *vendorclient.Error) *refusal {
 	switch {
 	case e.Kind == vendorclient.KindQueueFull:
-		p.code, p.retryAfter = CodeOverloaded, retrySoon
+		return later(problem.Overloaded, retrySoon, e)
 	case e.Kind.Refused():
-		p.code, p.retryAfter = CodeVendorRefused, retryOperator
+		return later(problem.VendorRefused, retryOperator, e)
 	case e.Kind.Unavailable():
-		p.code, p.retryAfter = CodeVendorUnavailable, max(e.RetryAfter, retrySoon)
+		return later(problem.VendorUnavailable, max(e.RetryAfter, retrySoon), e)
+	default:
+		return failWith(problem.VendorError, e)
 	}
-	return p
 }
 
-func echoProblem(e *echo.HTTPError) *problem {
+func echoProblem(e *echo.HTTPError) *refusal {
 	switch e.Code {
 	case http.StatusNotFound:
-		return failWith(CodeNotFound, e)
+		return failWith(problem.NotFound, e)
 	case http.StatusMethodNotAllowed:
-		return failWith(CodeMethodNotAllowed, e)
+		return failWith(problem.MethodNotAllowed, e)
 	case http.StatusRequestEntityTooLarge:
-		return failWith(CodeRequestTooLarge, e)
+		return failWith(problem.RequestTooLarge, e)
 	case http.StatusBadRequest:
-		return failWith(CodeInvalidRequest, e)
+		return failWith(problem.InvalidRequest, e)
 	default:
-		return failWith(CodeInternalError, e)
+		return failWith(problem.InternalError, e)
 	}
 }

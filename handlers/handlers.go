@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"farebox/internal/dispenser"
@@ -61,10 +62,10 @@ type Config struct {
 	Board     *health.Board
 	Page      *web.Page // nil: no page
 
-	Cookie     string   // cookie that may carry the session; "" for none
-	Header     string   // header of a login proxy that may carry it; "" for none
-	Origins    []Origin // for CORS and cookie callers
-	PublicHost string   // host[:port] that browsers use, where it is not the Host header
+	Cookie    string   // cookie that may carry the session; "" for none
+	Header    string   // header of a login proxy that may carry it; "" for none
+	Origins   []Origin // for CORS and cookie callers
+	PublicURL *url.URL // the address that browsers use, where it is not the Host header's; nil for none
 
 	// Addresses says where a token is redeemed, for the caller of r.
 	Addresses      func(r *http.Request) (base, webSocketBase string)
@@ -88,7 +89,7 @@ func New(cfg Config) (http.Handler, error) {
 		cfg.Board == nil || cfg.Addresses == nil || cfg.RequestTimeout <= 0 || cfg.Now == nil || cfg.Log == nil {
 		return nil, errors.New("handlers: a required field is missing")
 	}
-	s := &server{Config: cfg, origins: origins{list: cfg.Origins, publicHost: cfg.PublicHost}}
+	s := &server{Config: cfg, origins: origins{list: cfg.Origins, public: cfg.PublicURL}}
 	e := newEcho()
 	e.HTTPErrorHandler = s.answerError
 	e.Use(s.observe, s.recoverPanic, secureHeaders, s.cors, s.guard, s.boundHeaders)

@@ -24,6 +24,12 @@ func readyStatus(r health.Report) int {
 // NewOps returns the handler of the operators' listener.
 func NewOps(board *health.Board) http.Handler {
 	e := newEcho()
+	e.HTTPErrorHandler = func(err error, c echo.Context) {
+		if !c.Response().Committed {
+			c.Response().Header().Set(echo.HeaderXRequestID, newRequestID())
+			toRefusal(err).Write(c.Response(), c.Request())
+		}
+	}
 	e.GET("/livez", func(c echo.Context) error { return c.NoContent(http.StatusOK) })
 	e.GET("/readyz", func(c echo.Context) error {
 		report := board.Report()

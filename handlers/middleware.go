@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"farebox/internal/problem"
+
 	"github.com/labstack/echo/v4"
 )
 
@@ -77,7 +79,7 @@ func (s *server) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
 			default:
 				// Its value may hold anything, so only its type is told.
 				s.Log.Error("panic", "request_id", requestID(c), "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
-				err = failWith(CodeInternalError, errors.New("a handler panicked"))
+				err = failWith(problem.InternalError, errors.New("a handler panicked"))
 			}
 		}()
 		return next(c)
@@ -103,7 +105,7 @@ func (s *server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 	return func(c echo.Context) error {
 		if reason := s.Guard(c.Request()); reason != "" {
-			return &problem{code: CodeOriginNotAllowed, detail: reason}
+			return &refusal{Answer: problem.Answer{Code: problem.OriginNotAllowed, Detail: reason}}
 		}
 		return next(c)
 	}
@@ -119,7 +121,7 @@ func (s *server) boundHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 			}
 		}
 		if size > maxHeader {
-			return &problem{code: CodeRequestTooLarge, status: http.StatusRequestHeaderFieldsTooLarge}
+			return &refusal{Answer: problem.Answer{Code: problem.RequestTooLarge, Status: http.StatusRequestHeaderFieldsTooLarge}}
 		}
 		return next(c)
 	}

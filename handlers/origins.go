@@ -7,13 +7,15 @@ import (
 	"net/url"
 	"strings"
 
+	"farebox/internal/problem"
+
 	"github.com/labstack/echo/v4"
 )
 
 // origins are those that browsers may call from.
 type origins struct {
-	list       []Origin
-	publicHost string
+	list   []Origin
+	public *url.URL // this server's own address, where it is not the Host header's; nil for none
 }
 
 // listed reports whether origin is allowed, and whether it is so by name.
@@ -27,14 +29,17 @@ func (o origins) listed(origin string) (allowed, exact bool) {
 	return allowed, exact
 }
 
-// same reports whether origin is this server's own, by host: behind a proxy
-// that ends TLS the scheme is not known.
+// same reports whether origin is this server's own. Behind a proxy that ends TLS
+// the scheme is not known, unless the public address tells it.
 func (o origins) same(origin string, r *http.Request) bool {
 	u, err := url.Parse(origin)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return false
 	}
-	return strings.EqualFold(u.Host, r.Host) || (o.publicHost != "" && strings.EqualFold(u.Host, o.publicHost))
+	if o.public != nil && strings.EqualFold(u.Host, o.public.Host) {
+		return u.Scheme == o.public.Scheme
+	}
+	return strings.EqualFold(u.Host, r.Host) && (r.TLS == nil || u.Scheme == "https")
 }
 
 // fromOurPages reports whether a browser says that a page of this origin, or of
@@ -75,9 +80,9 @@ func (s *server) cors(next echo.HandlerFunc) echo.HandlerFunc {
 				h.Set("Access-Control-Allow-Credentials", "true")
 			}
 		case preflight:
-			return failWith(CodeOriginNotAllowed, refusedOrigin(origin))
+			return failWith(problem.OriginNotAllowed, s.origins.refused(r))
 		case !s.origins.same(origin, r):
-			s.Log.WarnContext(r.Context(), "origin not allowed", "request_id", requestID(c), "error", refusedOrigin(origin).Error())
+			s.Log.WarnContext(r.Context(), "origin not allowed", "request_id", requestID(c), "error", s.origins.refused(r).Error())
 		}
 		if !preflight {
 			return next(c)
@@ -89,11 +94,16 @@ func (s *server) cors(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// refusedOrigin names the origin and the setting, for the log.
-func refusedOrigin(origin string) error {
+// refused names the origin and the setting, for the log.
+func (o origins) refused(r *http.Request) error {
 	const most = 256
-	if origin == "" {
+	origin := r.Header.Get("Origin")
+	allowed, _ := o.listed(origin)
+	switch {
+	case origin == "":
 		return errors.New("the request carries neither Sec-Fetch-Site: same-origin nor an Origin; a cookie or proxy header alone is not enough")
+	case allowed:
+		return fmt.Errorf("origin %.*q is in FAREBOX_ALLOWED_ORIGINS by a wildcard, which holds for bearer callers only", most, origin)
 	}
 	return fmt.Errorf("origin %.*q is not in FAREBOX_ALLOWED_ORIGINS", most, origin)
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"farebox/internal/dispenser"
+	"farebox/internal/problem"
 	"farebox/internal/telemetry"
 	"farebox/session"
 	vendorclient "farebox/vendor_client"
@@ -33,7 +35,7 @@ func (s *server) token(c echo.Context) error {
 	}
 	grant, err := s.dispense(c, &entry)
 	if err != nil {
-		entry.Outcome = string(toProblem(err).code)
+		entry.Outcome = outcome(toRefusal(err))
 		s.Audit.Record(c.Request().Context(), entry)
 		return err
 	}
@@ -59,15 +61,26 @@ func (s *server) token(c echo.Context) error {
 	})
 }
 
+// outcome is a refusal in the audit. A caller who hung up was refused nothing.
+func outcome(r *refusal) string {
+	if r.quiet {
+		return "caller_gone"
+	}
+	return string(r.Code)
+}
+
 // dispense is the one way of a request: shape, session, policy, dispenser. It
 // notes in entry what becomes known on the way.
 func (s *server) dispense(c echo.Context, entry *telemetry.Entry) (dispenser.Grant, error) {
 	r := c.Request()
 	tokenType, ok := vendorclient.ParseTokenType(c.Param("token_type"))
 	if !ok {
-		return dispenser.Grant{}, fail(CodeUnknownTokenType)
+		return dispenser.Grant{}, fail(problem.UnknownTokenType)
 	}
 	entry.Type = string(tokenType)
+	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+		return dispenser.Grant{}, malformed("The query is malformed.")
+	}
 	key, err := idempotencyKey(r)
 	if err != nil {
 		return dispenser.Grant{}, err
@@ -85,7 +98,7 @@ func (s *server) dispense(c echo.Context, entry *telemetry.Entry) (dispenser.Gra
 	entry.SessionHash = s.Hasher.Session(principal.Issuer, principal.SessionID)
 	limits, allowed := s.Policy.Token(string(tokenType))
 	if !allowed {
-		return dispenser.Grant{}, &problem{code: CodeTokenTypeNotAllowed, challenge: `Bearer error="insufficient_scope"`}
+		return dispenser.Grant{}, &refusal{Answer: problem.Answer{Code: problem.TokenTypeNotAllowed, Challenge: `Bearer error="insufficient_scope"`}}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.RequestTimeout)
 	defer cancel()

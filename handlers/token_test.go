@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -120,6 +121,8 @@ func TestARequestThatIsRefusedNeverReachesTheVendor(t *testing.T) {
 		"a cookie from a wildcard origin":             {call{header: with(nil, "Cookie", "session="+good, "Origin", "https://pr-1.preview.example.com")}, 403, "origin_not_allowed"},
 		"a cookie from another page of the same site": {call{header: with(nil, "Cookie", "session="+good, "Sec-Fetch-Site", "same-site")}, 403, "origin_not_allowed"},
 		"a cookie from the address bar":               {call{header: with(nil, "Cookie", "session="+good, "Sec-Fetch-Site", "none")}, 403, "origin_not_allowed"},
+		"a cookie from the public address by http":    {call{header: with(nil, "Cookie", "session="+good, "Origin", "http://voice.example.com")}, 403, "origin_not_allowed"},
+		"a query that is malformed":                   {call{path: scribePath + "?%zz", header: bearer(good)}, 400, "invalid_request"},
 		"a cookie with origin null":                   {call{header: with(nil, "Cookie", "session="+good, "Origin", "null")}, 403, "origin_not_allowed"},
 		"a login proxy's header from nowhere":         {call{header: with(nil, "X-Session", good)}, 403, "origin_not_allowed"},
 		"two session cookies":                         {call{header: with(nil, "Cookie", "session="+good+"; session="+good, "Sec-Fetch-Site", "same-origin")}, 400, "invalid_request"},
@@ -128,7 +131,7 @@ func TestARequestThatIsRefusedNeverReachesTheVendor(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t)
+			s := start(t, func(c *handlers.Config) { c.PublicURL = &url.URL{Scheme: "https", Host: "voice.example.com"} })
 			a := s.do(t, tt.call)
 			wantProblem(t, a, tt.status, tt.code)
 			if s.vendor.count() != 0 {
@@ -150,7 +153,7 @@ func TestARequestThatIsRefusedNeverReachesTheVendor(t *testing.T) {
 func TestCookieAndProxyCallersOfOurPagesAreServed(t *testing.T) {
 	t.Parallel()
 	good := sign(t, nil)
-	s := start(t, func(c *handlers.Config) { c.PublicHost = "voice.example.com" })
+	s := start(t, func(c *handlers.Config) { c.PublicURL = &url.URL{Scheme: "https", Host: "voice.example.com"} })
 	for name, h := range map[string]http.Header{
 		"a cookie with Sec-Fetch-Site: same-origin":         with(nil, "Cookie", "session="+good, "Sec-Fetch-Site", "same-origin"),
 		"a cookie from a listed origin":                     with(nil, "Cookie", "session="+good, "Origin", "https://app.example.com", "Sec-Fetch-Site", "cross-site"),

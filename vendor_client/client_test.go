@@ -235,10 +235,10 @@ func TestRetriesHonourRetryAfterAndEnd(t *testing.T) {
 		header, value string
 		least, most   time.Duration
 	}{
-		"in seconds":           {"Retry-After", "2", 2 * time.Second, 2 * time.Second},
-		"as a date":            {"Retry-After", inFuture, time.Second, 3 * time.Second},
-		"as a reset":           {"X-RateLimit-Reset", "3", 3 * time.Second, 3 * time.Second},
-		"as a Unix time":       {"X-RateLimit-Reset", fmt.Sprint(time.Now().Add(4 * time.Second).Unix()), 2 * time.Second, 4 * time.Second},
+		"in seconds":           {"Retry-After", "2", 2*time.Second + 1, 2500 * time.Millisecond},
+		"as a date":            {"Retry-After", inFuture, time.Second, 3500 * time.Millisecond},
+		"as a reset":           {"X-RateLimit-Reset", "3", 3*time.Second + 1, 3500 * time.Millisecond},
+		"as a Unix time":       {"X-RateLimit-Reset", fmt.Sprint(time.Now().Add(4 * time.Second).Unix()), 2 * time.Second, 4500 * time.Millisecond},
 		"as nonsense":          {"Retry-After", "soon", 0, 2 * time.Second},
 		"as a negative number": {"Retry-After", "-5", 0, 2 * time.Second},
 		"not at all":           {"X-Nothing", "1", 0, 2 * time.Second},

@@ -39,7 +39,7 @@ func (c *Client) Mint(ctx context.Context, t TokenType) (Token, error) {
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return Token{}, ctx.Err()
 		}
-		pause := max(backoff(attempt), err.RetryAfter)
+		pause := err.RetryAfter + backoff(attempt)
 		if attempt == maxAttempts || !(err.Kind.busy() || err.Kind.down()) || !leavesTime(ctx, pause) {
 			return Token{}, err
 		}

@@ -5,13 +5,14 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"net/http"
 	"path"
 	"strings"
 	"time"
+
+	"farebox/internal/problem"
 )
 
 const assetsPrefix = "/assets/"
@@ -85,13 +86,13 @@ func (p *Page) Assets() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
-			refuse(w, http.StatusMethodNotAllowed, "method_not_allowed", "Only GET and HEAD are answered here.")
+			problem.Answer{Code: problem.MethodNotAllowed}.Write(w, r)
 			return
 		}
 		name, _ := strings.CutPrefix(r.URL.Path, assetsPrefix)
 		found, ok := p.assets[name]
 		if !ok {
-			refuse(w, http.StatusNotFound, "not_found", "There is nothing at this path.")
+			problem.Answer{Code: problem.NotFound}.Write(w, r)
 			return
 		}
 		h := w.Header()
@@ -138,17 +139,4 @@ func takesGzip(r *http.Request) bool {
 		}
 	}
 	return false
-}
-
-// refuse answers problem details (RFC 9457) with the request id that the
-// service has set before.
-func refuse(w http.ResponseWriter, status int, code, detail string) {
-	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{
-		"type": "urn:farebox:problem:" + code, "title": http.StatusText(status), "status": status,
-		"detail": detail, "code": code, "request_id": h.Get("X-Request-Id"),
-	})
 }

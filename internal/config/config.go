@@ -30,7 +30,7 @@ type Config struct {
 	Redis   Redis
 	Session Session
 	Web     Web
-	Limits  Timing
+	Timing  Timing
 	Pool    Pool
 	Log     Log
 
@@ -43,8 +43,6 @@ type Config struct {
 	SandboxListen string // the sandbox vendor's listener
 
 	TLSCertFile, TLSKeyFile string // serve TLS where set, both or neither
-
-	TracingAsked bool // OpenTelemetry's own settings ask for traces
 
 	DrainDelay      time.Duration // not ready this long before the listeners close
 	ShutdownTimeout time.Duration // how long requests in flight get after that

@@ -81,7 +81,7 @@ func TestServeTakesDefaultsForWhatIsNotGiven(t *testing.T) {
 	got := map[string]any{
 		"listen": c.Listen, "ops": c.OpsListen, "base": c.Vendor.BaseURL.String(), "prefix": c.Redis.Prefix,
 		"lifetime": c.Vendor.TokenLifetime, "concurrency": c.Vendor.Concurrency, "mint": c.Vendor.Timeout,
-		"request": c.Limits.RequestTimeout, "window": c.Limits.ReplayWindow, "leeway": c.Session.Leeway,
+		"request": c.Timing.RequestTimeout, "window": c.Timing.ReplayWindow, "leeway": c.Session.Leeway,
 		"max": c.Session.MaxLifetime, "sub": c.Session.SubjectClaim, "sid": c.Session.SessionIDClaim,
 		"page": c.Web.Page, "drain": c.DrainDelay, "shutdown": c.ShutdownTimeout, "level": c.Log.Level, "cookie": c.Session.Cookie,
 	}
@@ -233,6 +233,8 @@ func TestOneFaultInAnOtherwiseGoodEnvironment(t *testing.T) {
 		"an age that leaves too little":            {[]string{"FAREBOX_POOL_MAX_AGE=9m1s"}, "FAREBOX_POOL_MAX_AGE"},
 		"a least pool above the most":              {[]string{"FAREBOX_POOL_MIN=5", "FAREBOX_POOL_MAX=4"}, "FAREBOX_POOL_MIN"},
 		"both listeners at one address":            {[]string{"FAREBOX_LISTEN=:9090"}, "FAREBOX_OPS_LISTEN"},
+		"traces, which are not made yet":           {[]string{"OTEL_TRACES_EXPORTER=otlp"}, "OTEL_TRACES_EXPORTER"},
+		"an address for traces":                    {[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT"},
 		"a setting not supported yet":              {[]string{"FAREBOX_POLICY_FILE=policy.yaml"}, "FAREBOX_POLICY_FILE"},
 	}
 	for name, tt := range tests {
@@ -289,7 +291,7 @@ func TestGoodVariants(t *testing.T) {
 	if c := load(good("FAREBOX_POOL_MIN=0", "FAREBOX_POOL_MAX=0", "ELEVENLABS_BASE_URL=https://proxy.example.com:8443/eleven")); c.Pool.Max != 0 || c.Vendor.BaseURL.Path != "/eleven" {
 		t.Errorf("no pool gives %+v, base %s", c.Pool, c.Vendor.BaseURL)
 	}
-	if c := load(good("ELEVENLABS_BASE_URL=http://127.0.0.1:8081/", "OTEL_EXPORTER_OTLP_ENDPOINT=http://x")); c.Vendor.BaseURL.String() != "http://127.0.0.1:8081" || !c.TracingAsked {
+	if c := load(good("ELEVENLABS_BASE_URL=http://127.0.0.1:8081/", "OTEL_EXPORTER_OTLP_ENDPOINT=http://x", "OTEL_TRACES_EXPORTER=none")); c.Vendor.BaseURL.String() != "http://127.0.0.1:8081" {
 		t.Errorf("base = %s", c.Vendor.BaseURL)
 	}
 }
@@ -329,6 +331,25 @@ func TestARealKeyIsRefusedWithAllElseThatIsWrong(t *testing.T) {
 		if len(got) != 2 || got["ELEVENLABS_API_KEY"] == "" || got["FAREBOX_LOG_LEVEL"] == "" {
 			t.Errorf("%s: faults = %v", command, got)
 		}
+	}
+}
+
+func TestDevStaysOnLoopbackUnlessTold(t *testing.T) {
+	t.Parallel()
+	env := []string{"FAREBOX_LISTEN=:8096", "FAREBOX_OPS_LISTEN=0.0.0.0:9096", "FAREBOX_SANDBOX_LISTEN=192.0.2.1:8097"}
+	_, err := config.Load(env, config.Dev)
+	if got := faults(t, err); len(got) != 3 {
+		t.Errorf("faults = %v", got)
+	}
+	if _, err := config.Load(env[:1], config.Dev, config.ListenAll); err != nil {
+		t.Error(err)
+	}
+	_, err = config.Load(env, config.Dev, config.ListenAll)
+	if got := faults(t, err); len(got) != 2 || got["FAREBOX_LISTEN"] != "" {
+		t.Errorf("faults = %v", got)
+	}
+	if _, err := config.Load([]string{"FAREBOX_LISTEN=[::1]:8096", "FAREBOX_OPS_LISTEN=off"}, config.Dev); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"farebox/internal/localguard"
 	"farebox/internal/sandbox"
 )
 
@@ -18,10 +19,19 @@ import (
 // largest of them.
 const maxFile = 1 << 20
 
+// Option changes what Load takes.
+type Option func(*loader)
+
+// ListenAll lets dev listen beyond loopback.
+func ListenAll(l *loader) { l.listenAll = true }
+
 // Load reads the settings of command from environ, as of os.Environ, and the
 // files that they name. An error is of type Faults and holds every fault.
-func Load(environ []string, command Command) (*Config, error) {
+func Load(environ []string, command Command, options ...Option) (*Config, error) {
 	l := &loader{command: command, values: map[string]string{}}
+	for _, option := range options {
+		option(l)
+	}
 	for _, pair := range environ {
 		if name, value, ok := strings.Cut(pair, "="); ok && value != "" {
 			l.values[name] = value
@@ -30,7 +40,7 @@ func Load(environ []string, command Command) (*Config, error) {
 	l.refuseUnknown()
 	l.portBecomesListen()
 
-	c := &Config{TracingAsked: l.tracingAsked()}
+	c := &Config{}
 	for _, s := range settings {
 		if !slices.Contains(s.commands, command) {
 			continue
@@ -70,19 +80,23 @@ func (l *loader) portBecomesListen() {
 	l.values["FAREBOX_LISTEN"] = net.JoinHostPort(host, port)
 }
 
-func (l *loader) tracingAsked() bool {
+// refuseTracing reports OpenTelemetry's own settings where they ask for traces.
+func (l *loader) refuseTracing() {
+	if l.values["OTEL_TRACES_EXPORTER"] == "none" || strings.EqualFold(l.values["OTEL_SDK_DISABLED"], "true") {
+		return
+	}
 	for _, name := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_TRACES_EXPORTER"} {
-		if l.values[name] != "" && l.values[name] != "none" {
-			return true
+		if l.values[name] != "" {
+			l.fault(name, "asks for traces, which this version does not make; unset it, or set OTEL_TRACES_EXPORTER=none")
 		}
 	}
-	return false
 }
 
 type loader struct {
-	command Command
-	values  map[string]string
-	faults  Faults
+	command   Command
+	listenAll bool
+	values    map[string]string
+	faults    Faults
 }
 
 func (l *loader) fault(setting, mend string) {
@@ -181,18 +195,34 @@ func (l *loader) checkTogether(c *Config) {
 	if l.command != Serve && l.command != Dev {
 		return
 	}
+	l.refuseTracing()
 	l.checkPool(c)
+	if l.command == Dev && !l.listenAll {
+		l.keepOnLoopback("FAREBOX_LISTEN", c.Listen, ", or start dev with --listen-all")
+	}
+	if l.command == Dev {
+		l.keepOnLoopback("FAREBOX_OPS_LISTEN", c.OpsListen, "")
+		l.keepOnLoopback("FAREBOX_SANDBOX_LISTEN", c.SandboxListen, "")
+	}
 	if c.Listen != "" && c.Listen == c.OpsListen && !strings.HasSuffix(c.Listen, ":0") {
 		l.fault("FAREBOX_OPS_LISTEN", "is the same as FAREBOX_LISTEN; the operators' endpoints need a port of their own, or off")
 	}
 	l.checkSession(c)
 }
 
+// keepOnLoopback refuses an address that others in the network could reach.
+func (l *loader) keepOnLoopback(name, address, orElse string) {
+	host, _, err := net.SplitHostPort(address)
+	if address != "" && err == nil && !localguard.Loopback(host) {
+		l.fault(name, "is beyond loopback, where dev has no business; write 127.0.0.1:port"+orElse)
+	}
+}
+
 // checkPool also bounds the window where there is no pool: a token that took its
 // time to be made is as old as one that lay ready.
 func (l *loader) checkPool(c *Config) {
 	const atLeast = 5 * time.Minute
-	if c.Vendor.TokenLifetime-c.Limits.ReplayWindow-c.Pool.MaxAge < atLeast &&
+	if c.Vendor.TokenLifetime-c.Timing.ReplayWindow-c.Pool.MaxAge < atLeast &&
 		!l.faulty("FAREBOX_TOKEN_LIFETIME") && !l.faulty("FAREBOX_REPLAY_WINDOW") && !l.faulty("FAREBOX_POOL_MAX_AGE") {
 		l.fault("FAREBOX_POOL_MAX_AGE", "and FAREBOX_REPLAY_WINDOW together leave a token less than 5 minutes of its FAREBOX_TOKEN_LIFETIME; shorten one of them")
 	}

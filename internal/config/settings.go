@@ -27,8 +27,8 @@ func (s setting) defaultFor(command Command) string {
 }
 
 var (
-	service = []Command{Serve, Dev}
-	serve   = []Command{Serve}
+	servingCommands = []Command{Serve, Dev}
+	serveOnly       = []Command{Serve}
 )
 
 // unbuilt are names of settings that this version does not know how to honour.
@@ -52,26 +52,26 @@ func Names() []string {
 
 var settings = []setting{
 	{
-		Name: "ELEVENLABS_API_KEY", Secret: true, commands: []Command{Serve, Dev, Sandbox}, requiredBy: serve,
+		Name: "ELEVENLABS_API_KEY", Secret: true, commands: []Command{Serve, Dev, Sandbox}, requiredBy: serveOnly,
 		ask:  "create a key that may create single-use tokens, and set it here or by ELEVENLABS_API_KEY_FILE",
 		read: readAPIKey,
 	},
 	{
-		Name: "ELEVENLABS_BASE_URL", Default: "https://api.elevenlabs.io", commands: serve,
+		Name: "ELEVENLABS_BASE_URL", Default: "https://api.elevenlabs.io", commands: serveOnly,
 		read: readInto(func(c *Config, u *httpURL) { c.Vendor.BaseURL = u.URL }, parseVendorURL),
 	},
 	{
-		Name: "REDIS_URL", Secret: true, devDefault: "memory:", commands: service, requiredBy: serve,
+		Name: "REDIS_URL", Secret: true, devDefault: "memory:", commands: servingCommands, requiredBy: serveOnly,
 		ask:  "set redis://, rediss:// or unix://, or for a single replica memory:",
 		read: readRedisURL,
 	},
 	{
-		Name: "FAREBOX_REDIS_PREFIX", Default: "farebox", commands: service,
+		Name: "FAREBOX_REDIS_PREFIX", Default: "farebox", commands: servingCommands,
 		read: readInto(func(c *Config, v string) { c.Redis.Prefix = v }, parsePrefix),
 	},
-	{Name: "FAREBOX_REDIS_CA_FILE", commands: service, read: readInto(func(c *Config, v string) { c.Redis.CAFile = v }, parseAuthorities)},
-	{Name: "FAREBOX_REDIS_CERT_FILE", commands: service, read: readInto(func(c *Config, v string) { c.Redis.CertFile = v }, parseFile)},
-	{Name: "FAREBOX_REDIS_KEY_FILE", commands: service, read: readInto(func(c *Config, v string) { c.Redis.KeyFile = v }, parseFile)},
+	{Name: "FAREBOX_REDIS_CA_FILE", commands: servingCommands, read: readInto(func(c *Config, v string) { c.Redis.CAFile = v }, parseAuthorities)},
+	{Name: "FAREBOX_REDIS_CERT_FILE", commands: servingCommands, read: readInto(func(c *Config, v string) { c.Redis.CertFile = v }, parseFile)},
+	{Name: "FAREBOX_REDIS_KEY_FILE", commands: servingCommands, read: readInto(func(c *Config, v string) { c.Redis.KeyFile = v }, parseFile)},
 	{
 		Name: "FAREBOX_SECRET", Secret: true, commands: []Command{Serve, Dev, Hash}, requiredBy: []Command{Serve, Hash},
 		ask:  "set 32 random bytes or more, for instance the output of: openssl rand -base64 32",
@@ -99,99 +99,99 @@ var settings = []setting{
 		read: readInto(func(c *Config, v string) { c.Session.Issuer = v }, orNone(parseText)),
 	},
 	{
-		Name: "FAREBOX_SESSION_AUDIENCE", devDefault: "farebox", commands: service, requiredBy: serve,
+		Name: "FAREBOX_SESSION_AUDIENCE", devDefault: "farebox", commands: servingCommands, requiredBy: serveOnly,
 		ask:  "set the aud of your sessions, or none",
 		read: readInto(func(c *Config, v []string) { c.Session.Audiences = v }, parseAudiences),
 	},
 	{
-		Name: "FAREBOX_SESSION_REQUIRED_CLAIMS", commands: service,
+		Name: "FAREBOX_SESSION_REQUIRED_CLAIMS", commands: servingCommands,
 		read: readInto(func(c *Config, v map[string][]string) { c.Session.RequiredClaims = v }, parseRequiredClaims),
 	},
 	{
-		Name: "FAREBOX_SESSION_JWKS_URL", commands: serve,
+		Name: "FAREBOX_SESSION_JWKS_URL", commands: serveOnly,
 		read: readInto(func(c *Config, u *httpURL) { c.Session.JWKSURL = u.String() }, parseHTTPURL),
 	},
-	{Name: "FAREBOX_SESSION_PUBLIC_KEY_FILE", commands: serve, read: readInto(func(c *Config, v string) { c.Session.PublicKeyFile = v }, parsePublicKeys)},
+	{Name: "FAREBOX_SESSION_PUBLIC_KEY_FILE", commands: serveOnly, read: readInto(func(c *Config, v string) { c.Session.PublicKeyFile = v }, parsePublicKeys)},
 	{
-		Name: "FAREBOX_SESSION_HS256_SECRET", Secret: true, commands: service,
+		Name: "FAREBOX_SESSION_HS256_SECRET", Secret: true, commands: servingCommands,
 		read: readInto(func(c *Config, v secret.Text) { c.Session.HS256Secret = v }, parseSecret),
 	},
 	{
-		Name: "FAREBOX_SESSION_COOKIE", devDefault: "farebox_session", commands: service,
+		Name: "FAREBOX_SESSION_COOKIE", devDefault: "farebox_session", commands: servingCommands,
 		read: readInto(func(c *Config, v string) { c.Session.Cookie = v }, parseToken),
 	},
 	{
-		Name: "FAREBOX_SESSION_HEADER", commands: service,
+		Name: "FAREBOX_SESSION_HEADER", commands: servingCommands,
 		read: readInto(func(c *Config, v string) { c.Session.Header = v }, parseHeaderName),
 	},
 	{
-		Name: "FAREBOX_SESSION_SUB_CLAIM", Default: "sub", commands: service,
+		Name: "FAREBOX_SESSION_SUB_CLAIM", Default: "sub", commands: servingCommands,
 		read: readInto(func(c *Config, v string) { c.Session.SubjectClaim = v }, parseText),
 	},
 	{
-		Name: "FAREBOX_SESSION_SID_CLAIM", Default: "sid", commands: service,
+		Name: "FAREBOX_SESSION_SID_CLAIM", Default: "sid", commands: servingCommands,
 		read: readInto(func(c *Config, v string) { c.Session.SessionIDClaim = v }, parseText),
 	},
 	{
-		Name: "FAREBOX_SESSION_LEEWAY", Default: "5s", commands: service,
+		Name: "FAREBOX_SESSION_LEEWAY", Default: "5s", commands: servingCommands,
 		read: readInto(func(c *Config, v time.Duration) { c.Session.Leeway = v }, parseDuration(0, time.Minute)),
 	},
 	{
-		Name: "FAREBOX_SESSION_MAX_LIFETIME", Default: "24h", commands: service,
+		Name: "FAREBOX_SESSION_MAX_LIFETIME", Default: "24h", commands: servingCommands,
 		read: readInto(func(c *Config, v time.Duration) { c.Session.MaxLifetime = v }, parseDuration(time.Minute, 90*24*time.Hour)),
 	},
 	{
-		Name: "FAREBOX_ALLOWED_ORIGINS", commands: service,
+		Name: "FAREBOX_ALLOWED_ORIGINS", commands: servingCommands,
 		read: readInto(func(c *Config, v []Origin) { c.Web.AllowedOrigins = v }, parseOrigins),
 	},
 	{
-		Name: "FAREBOX_PAGE", Default: "on", commands: service,
+		Name: "FAREBOX_PAGE", Default: "on", commands: servingCommands,
 		read: readInto(func(c *Config, v bool) { c.Web.Page = v }, parseSwitch),
 	},
 	{
-		Name: "FAREBOX_PUBLIC_URL", commands: serve,
+		Name: "FAREBOX_PUBLIC_URL", commands: serveOnly,
 		read: readInto(func(c *Config, u *httpURL) { c.Web.PublicURL = u.URL }, parseHTTPURL),
 	},
 	{
-		Name: "FAREBOX_LOGIN_URL", commands: serve,
+		Name: "FAREBOX_LOGIN_URL", commands: serveOnly,
 		read: readInto(func(c *Config, u *httpURL) { c.Web.LoginURL = u.String() }, parseHTTPURL),
 	},
 	{
-		Name: "FAREBOX_POOL_MIN", Default: "1", commands: service,
+		Name: "FAREBOX_POOL_MIN", Default: "1", commands: servingCommands,
 		read: readInto(func(c *Config, v int) { c.Pool.Min = v }, parseNumber(0, 10_000)),
 	},
 	{
-		Name: "FAREBOX_POOL_MAX", Default: "256", commands: service,
+		Name: "FAREBOX_POOL_MAX", Default: "256", commands: servingCommands,
 		read: readInto(func(c *Config, v int) { c.Pool.Max = v }, parseNumber(0, 10_000)),
 	},
 	{
-		Name: "FAREBOX_POOL_MAX_AGE", Default: "9m", commands: service,
+		Name: "FAREBOX_POOL_MAX_AGE", Default: "9m", commands: servingCommands,
 		read: readInto(func(c *Config, v time.Duration) { c.Pool.MaxAge = v }, parseDuration(time.Second, 24*time.Hour)),
 	},
 	{
-		Name: "FAREBOX_REPLAY_WINDOW", Default: "60s", commands: service,
-		read: readInto(func(c *Config, v time.Duration) { c.Limits.ReplayWindow = v }, parseDuration(time.Second, time.Hour)),
+		Name: "FAREBOX_REPLAY_WINDOW", Default: "60s", commands: servingCommands,
+		read: readInto(func(c *Config, v time.Duration) { c.Timing.ReplayWindow = v }, parseDuration(time.Second, time.Hour)),
 	},
 	{
 		Name: "FAREBOX_TOKEN_LIFETIME", Default: "15m", commands: []Command{Serve, Dev, Sandbox},
 		read: readInto(func(c *Config, v time.Duration) { c.Vendor.TokenLifetime = v }, parseDuration(time.Second, 24*time.Hour)),
 	},
 	{
-		Name: "FAREBOX_MINT_CONCURRENCY", Default: "8", commands: service,
+		Name: "FAREBOX_MINT_CONCURRENCY", Default: "8", commands: servingCommands,
 		read: readInto(func(c *Config, v int) { c.Vendor.Concurrency = v }, parseNumber(1, 1024)),
 	},
 	{
-		Name: "FAREBOX_MINT_TIMEOUT", Default: "5s", commands: service,
+		Name: "FAREBOX_MINT_TIMEOUT", Default: "5s", commands: servingCommands,
 		read: readInto(func(c *Config, v time.Duration) { c.Vendor.Timeout = v }, parseDuration(10*time.Millisecond, time.Minute)),
 	},
 	{
-		Name: "FAREBOX_REQUEST_TIMEOUT", Default: "10s", commands: service,
-		read: readInto(func(c *Config, v time.Duration) { c.Limits.RequestTimeout = v }, parseDuration(10*time.Millisecond, time.Minute)),
+		Name: "FAREBOX_REQUEST_TIMEOUT", Default: "10s", commands: servingCommands,
+		read: readInto(func(c *Config, v time.Duration) { c.Timing.RequestTimeout = v }, parseDuration(10*time.Millisecond, time.Minute)),
 	},
 	{Name: "FAREBOX_TLS_CERT_FILE", commands: []Command{Serve, Healthcheck}, read: readInto(func(c *Config, v string) { c.TLSCertFile = v }, parseFile)},
 	{Name: "FAREBOX_TLS_KEY_FILE", commands: []Command{Serve, Healthcheck}, read: readInto(func(c *Config, v string) { c.TLSKeyFile = v }, parseFile)},
 	{
-		Name: "FAREBOX_DRAIN_DELAY", Default: "0s", commands: service,
+		Name: "FAREBOX_DRAIN_DELAY", Default: "0s", commands: servingCommands,
 		read: readInto(func(c *Config, v time.Duration) { c.DrainDelay = v }, parseDuration(0, 10*time.Minute)),
 	},
 	{

@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"farebox/internal/problem"
 	"farebox/internal/secret"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -36,24 +37,27 @@ const sessionLifetime = time.Hour
 func (s *SignIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		reply(w, http.StatusMethodNotAllowed, map[string]any{"error": "use POST"})
+		problem.Answer{Code: problem.MethodNotAllowed}.Write(w, r)
 		return
 	}
 	claims, err := readClaims(http.MaxBytesReader(w, r.Body, 16<<10), r.Header.Get("Content-Type"))
 	if err != nil {
-		reply(w, http.StatusBadRequest, map[string]any{"error": err.Error()})
+		problem.Answer{Code: problem.InvalidRequest, Detail: err.Error()}.Write(w, r)
 		return
 	}
 	session, err := s.sign(claims)
 	if err != nil {
-		reply(w, http.StatusInternalServerError, map[string]any{"error": "the session could not be signed"})
+		problem.Answer{Code: problem.InternalError}.Write(w, r)
 		return
 	}
 	http.SetCookie(w, &http.Cookie{
 		Name: s.Cookie, Value: session, Path: "/", MaxAge: int(sessionLifetime / time.Second),
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil,
 	})
-	reply(w, http.StatusOK, map[string]any{"session": session, "expires_in": int(sessionLifetime / time.Second)})
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Pragma", "no-cache")
+	_ = json.NewEncoder(w).Encode(map[string]any{"session": session, "expires_in": int(sessionLifetime / time.Second)})
 }
 
 // sign makes a JWT of claims, which win over what is set here.
@@ -67,12 +71,12 @@ func (s *SignIn) sign(claims map[string]any) (string, error) {
 	return jwt.NewWithClaims(jwt.SigningMethodHS256, all).SignedString([]byte(s.Key.Reveal()))
 }
 
-var errNoSubject = errors.New(`say who signs in, as a form or JSON field "sub" of 1 to 200 characters`)
+var errNoSubject = errors.New(`Say who signs in, as a form or JSON field "sub" of 1 to 200 characters.`)
 
 func readClaims(body io.Reader, contentType string) (map[string]any, error) {
 	data, err := io.ReadAll(body)
 	if err != nil {
-		return nil, errors.New("the body is too large or broke off")
+		return nil, errors.New("The body is too large or broke off.")
 	}
 	mediaType, _, _ := mime.ParseMediaType(contentType)
 	claims := map[string]any{}
@@ -80,17 +84,17 @@ func readClaims(body io.Reader, contentType string) (map[string]any, error) {
 	case "application/x-www-form-urlencoded":
 		form, err := url.ParseQuery(string(data))
 		if err != nil {
-			return nil, errors.New("the form is malformed")
+			return nil, errors.New("The form is malformed.")
 		}
 		claims["sub"] = form.Get("sub")
 	case "application/json":
 		decoder := json.NewDecoder(strings.NewReader(string(data)))
 		decoder.UseNumber()
 		if err := decoder.Decode(&claims); err != nil {
-			return nil, errors.New("the body is no JSON object")
+			return nil, errors.New("The body is no JSON object.")
 		}
 	default:
-		return nil, errors.New("send a form or JSON")
+		return nil, errors.New("Send a form or JSON.")
 	}
 	subject, ok := claims["sub"].(string)
 	if subject = strings.TrimSpace(subject); !ok || subject == "" || len(subject) > 200 || !utf8.ValidString(subject) {
@@ -98,12 +102,4 @@ func readClaims(body io.Reader, contentType string) (map[string]any, error) {
 	}
 	claims["sub"] = subject
 	return claims, nil
-}
-
-func reply(w http.ResponseWriter, status int, body map[string]any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Pragma", "no-cache")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body)
 }

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"net"
 	"regexp"
 	"strings"
 	"testing"
@@ -29,6 +30,11 @@ func TestServeReportsEveryFaultOfItsSettingsAtOnce(t *testing.T) {
 
 func TestCommandsThatOnlyPrint(t *testing.T) {
 	t.Parallel()
+	occupied, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = occupied.Close() })
 	secret, issuer := "FAREBOX_SECRET="+deploymentSecret, "FAREBOX_SESSION_ISSUER=https://issuer.example"
 	for name, tt := range map[string]struct {
 		args    []string
@@ -38,6 +44,7 @@ func TestCommandsThatOnlyPrint(t *testing.T) {
 	}{
 		"version":                    {[]string{"version"}, nil, 0, `^farebox \S+, commit \S+, go1\.\S+\n$`},
 		"help":                       {[]string{"--help"}, nil, 0, `farebox dev`},
+		"help of a command":          {[]string{"dev", "--help"}, nil, 0, `listen-all`},
 		"an unknown command":         {[]string{"srve"}, nil, 2, `no command of that name`},
 		"an unknown flag":            {[]string{"dev", "--listen-al"}, nil, 2, `listen-all`},
 		"an argument too many":       {[]string{"serve", "now"}, nil, 2, `takes no arguments`},
@@ -45,7 +52,7 @@ func TestCommandsThatOnlyPrint(t *testing.T) {
 		"hash without a subject":     {[]string{"hash"}, []string{secret, issuer}, 2, `--sub is required`},
 		"hash without settings":      {[]string{"hash", "--sub", "ada"}, nil, 2, `FAREBOX_SECRET`},
 		"healthcheck of nobody":      {[]string{"healthcheck"}, []string{"FAREBOX_OPS_LISTEN=127.0.0.1:1"}, 1, `does not answer`},
-		"dev with an address in use": {[]string{"dev"}, []string{"FAREBOX_SANDBOX_LISTEN=256.0.0.1:1"}, 1, `FAREBOX_SANDBOX_LISTEN`},
+		"dev with an address in use": {[]string{"dev"}, []string{"FAREBOX_SANDBOX_LISTEN=" + occupied.Addr().String()}, 1, `FAREBOX_SANDBOX_LISTEN`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -37,9 +37,6 @@ func Serve(ctx context.Context, cfg *config.Config, stderr io.Writer) error {
 	if cfg.Redis.Embedded {
 		log.Warn("REDIS_URL is memory: limits and replay hold for this one replica and are lost with it")
 	}
-	if cfg.TracingAsked {
-		log.Warn("tracing is not supported by this version; OTEL_ settings have no effect")
-	}
 	keys, err := newKeySource(cfg.Session, log)
 	if err != nil {
 		return err
@@ -122,8 +119,8 @@ func open(cfg *config.Config, keys session.KeySource, log *slog.Logger, auditTo 
 	s.dispenser, err = dispenser.New(dispenser.Config{
 		Vendor: s.vendor, VendorHost: cfg.Vendor.BaseURL.Host,
 		Redis: redis, Prefix: cfg.Redis.Prefix, Secrets: cfg.Secrets, Hasher: hasher,
-		TokenLifetime: cfg.Vendor.TokenLifetime, ReplayWindow: cfg.Limits.ReplayWindow,
-		RequestTimeout: cfg.Limits.RequestTimeout, MintTimeout: cfg.Vendor.Timeout,
+		TokenLifetime: cfg.Vendor.TokenLifetime, ReplayWindow: cfg.Timing.ReplayWindow,
+		RequestTimeout: cfg.Timing.RequestTimeout, MintTimeout: cfg.Vendor.Timeout,
 		APIKey: cfg.Vendor.APIKey, Pool: poolOf(cfg), MintConcurrency: cfg.Vendor.Concurrency,
 		RedisState: s.board.Lamp("redis", false), VendorState: s.board.Lamp("vendor", false), PoolState: s.poolLamp(cfg),
 		Now: time.Now, Log: log,
@@ -136,12 +133,12 @@ func open(cfg *config.Config, keys session.KeySource, log *slog.Logger, auditTo 
 		Audit: telemetry.NewAudit(auditTo), Board: s.board,
 		Cookie: cfg.Session.Cookie, Header: cfg.Session.Header, Origins: origins(cfg.Web.AllowedOrigins),
 		Addresses:      func(*http.Request) (string, string) { return s.vendor.BaseURL(), s.vendor.WebSocketBaseURL() },
-		RequestTimeout: cfg.Limits.RequestTimeout,
+		RequestTimeout: cfg.Timing.RequestTimeout,
 		Now:            time.Now, Log: log,
 	}
 	page := web.Config{LoginURL: cfg.Web.LoginURL, VendorOrigins: vendorOrigins(cfg.Vendor.BaseURL)}
 	if cfg.Web.PublicURL != nil {
-		public.PublicHost, page.ReturnTo = cfg.Web.PublicURL.Host, cfg.Web.PublicURL.String()
+		public.PublicURL, page.ReturnTo = cfg.Web.PublicURL, cfg.Web.PublicURL.String()
 	}
 	if amend != nil {
 		amend(&public)
