@@ -91,6 +91,8 @@ type Dispenser struct {
 	desk    *desk
 	refill  *refiller
 	running sync.WaitGroup // calls of Run
+	closing chan struct{}  // closed by Close
+	close   sync.Once
 }
 
 // New returns a Dispenser. It does not wait for Redis.
@@ -124,6 +126,7 @@ func New(cfg Config) (*Dispenser, error) {
 		cfg: cfg, store: st, local: local, seen: seen,
 		seal:    &sealer{secrets: cfg.Secrets, apiKey: cfg.APIKey, host: cfg.VendorHost},
 		flights: flights{underWay: map[string]*flight{}},
+		closing: make(chan struct{}),
 	}
 	d.desk = newDesk(d.mint, func(token vendorclient.Token) { d.keepSpare(context.Background(), token, "") })
 	d.refill = newRefiller(d)
@@ -159,6 +162,7 @@ func (d *Dispenser) Run(ctx context.Context) {
 // on without their callers are kept for them and spare tokens lie in the pool,
 // or ctx ends.
 func (d *Dispenser) Close(ctx context.Context) error {
+	d.close.Do(func() { close(d.closing) })
 	done := make(chan struct{})
 	go func() {
 		d.running.Wait()
@@ -188,7 +192,7 @@ func (d *Dispenser) Dispense(ctx context.Context, req Request) (Grant, error) {
 		grant, err := d.dispense(ctx, a)
 		answer(grant, err)
 		d.bindToCaller(ctx, a, grant)
-		d.settleLater(ctx, a)
+		d.finishLater(ctx, a)
 	})
 }
 
@@ -233,6 +237,10 @@ func (d *Dispenser) dispense(ctx context.Context, a *attempt) (Grant, error) {
 				return Grant{}, err
 			}
 		case outcomeFailed:
+			if errors.Is(decision.failure, errClaimLost) {
+				a.waitingOn = "" // given up without a word on the vendor: it is free again
+				continue
+			}
 			return Grant{}, decision.failure
 		case outcomeReused:
 			return Grant{}, ErrKeyReused
@@ -252,7 +260,7 @@ func (d *Dispenser) mintAndSettle(ctx context.Context, a *attempt, decision deci
 		if mayGiveBack(err) {
 			d.local.giveBack(a)
 		}
-		d.store.release(ctx, a, decision, err)
+		d.release(ctx, a, decision, err)
 		return Grant{}, err
 	}
 	grant := Grant{
@@ -272,7 +280,10 @@ func (d *Dispenser) mintAndSettle(ctx context.Context, a *attempt, decision deci
 		// It may or may not be kept. Either way it is this caller's and this
 		// key's, so handing it out breaks nothing.
 		d.cfg.Log.WarnContext(ctx, "an answer may not be kept for replay", "error", err)
-		a.unsettled = sealed
+		a.unfinished = func(ctx context.Context) error {
+			_, err := d.store.settle(ctx, a, sealed)
+			return err
+		}
 		return grant, nil
 	}
 	if !kept {
@@ -301,17 +312,32 @@ func (d *Dispenser) bindToCaller(ctx context.Context, a *attempt, grant Grant) {
 	}
 }
 
-// settleLater keeps, when Redis answers again, an answer that was handed out
-// while it did not. That breaks nothing if it was kept: the script finds the
-// claim gone.
-func (d *Dispenser) settleLater(ctx context.Context, a *attempt) {
+// release ends an attempt that failed with cause.
+func (d *Dispenser) release(ctx context.Context, a *attempt, decision decision, cause error) {
+	if d.store.release(ctx, a, decision, cause) != nil && a.keyed() {
+		a.unfinished = func(ctx context.Context) error { return d.store.release(ctx, a, decision, cause) }
+	}
+}
+
+// finishLater does, when Redis answers again, what could not be done with an
+// attempt's claim. It breaks nothing if that was done and only the reply was
+// lost: the scripts find the claim gone.
+func (d *Dispenser) finishLater(ctx context.Context, a *attempt) {
 	const pause = 500 * time.Millisecond
-	for a.unsettled != nil {
-		if sleep(ctx, pause); ctx.Err() != nil {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for a.unfinished != nil {
+		select {
+		case <-ctx.Done():
 			return
+		case <-d.closing:
+			_ = a.unfinished(ctx)
+			return
+		case <-timer.C:
+			timer.Reset(pause)
 		}
-		if _, err := d.store.settle(ctx, a, a.unsettled); err == nil {
-			a.unsettled = nil
+		if a.unfinished(ctx) == nil {
+			return
 		}
 	}
 }
@@ -423,7 +449,7 @@ func (d *Dispenser) dispenseAlone(ctx context.Context, a *attempt) (Grant, error
 	token, err := d.mintFor(ctx, a.Type)
 	if a.keyed() {
 		// The claim may have been made before the answer to it was lost.
-		d.store.release(ctx, a, decision{}, errClaimLost)
+		d.release(ctx, a, decision{}, errClaimLost)
 	}
 	if err != nil {
 		if mayGiveBack(err) {

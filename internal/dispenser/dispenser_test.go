@@ -30,6 +30,8 @@ type house struct {
 	vendor *fakeVendor
 	board  *health.Board
 	owner  string // "" where Redis itself says who it is
+	// stopRedis ends the server.
+	stopRedis func()
 }
 
 const (
@@ -100,7 +102,7 @@ func must(t *testing.T, d *dispenser.Dispenser, r dispenser.Request) dispenser.G
 
 func TestDispenserWithAnEmbeddedRedis(t *testing.T) {
 	t.Parallel()
-	suite(t, embeddedOwner, func(t *testing.T) *redis.Client {
+	suite(t, embeddedOwner, func(t *testing.T) (*redis.Client, func()) {
 		server := miniredis.NewMiniRedis()
 		server.ClockTTL(true)
 		if err := server.Start(); err != nil {
@@ -109,12 +111,12 @@ func TestDispenserWithAnEmbeddedRedis(t *testing.T) {
 		t.Cleanup(server.Close)
 		client := redis.NewClient(&redis.Options{Addr: server.Addr()})
 		t.Cleanup(func() { _ = client.Close() })
-		return client
+		return client, server.Close
 	})
 }
 
 // suite is what holds with every Redis.
-func suite(t *testing.T, owner string, connect func(*testing.T) *redis.Client) {
+func suite(t *testing.T, owner string, connect func(*testing.T) (*redis.Client, func())) {
 	tests := map[string]func(*testing.T, *house){
 		"without a key every request has its own token":          everyRequestItsOwn,
 		"a key gives the same answer to the same caller":         sameKeySameAnswer,
@@ -139,11 +141,16 @@ func suite(t *testing.T, owner string, connect func(*testing.T) *redis.Client) {
 		"a token that took too long is not handed out":           mintedTooLate,
 	}
 	maps.Copy(tests, poolSuite)
+	maps.Copy(tests, attemptSuite)
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			log := slog.New(slog.DiscardHandler)
-			test(t, &house{t: t, redis: connect(t), vendor: &fakeVendor{}, board: health.NewBoard(time.Now, log), owner: owner})
+			client, stop := connect(t)
+			test(t, &house{
+				t: t, redis: client, stopRedis: stop, owner: owner,
+				vendor: &fakeVendor{}, board: health.NewBoard(time.Now, log),
+			})
 		})
 	}
 }

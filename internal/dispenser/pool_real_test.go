@@ -4,8 +4,10 @@ package dispenser_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -164,6 +166,7 @@ func TestNoTokenGoesToTwoThroughLostRepliesAndRestarts(t *testing.T) {
 	t.Parallel()
 	server := testredis.Start(t)
 	h := realHouse(t, server)
+	h.vendor.delay = 20 * time.Millisecond
 	var replicas []*dispenser.Dispenser
 	var lines []*testredis.Proxy
 	for range 3 {
@@ -175,7 +178,7 @@ func TestNoTokenGoesToTwoThroughLostRepliesAndRestarts(t *testing.T) {
 		replicas = append(replicas, d)
 	}
 	out := &handouts{t: t, to: map[string]string{}, n: map[dispenser.Source]int{}}
-	history, end := context.WithTimeout(t.Context(), 6*time.Second)
+	history, end := context.WithTimeout(t.Context(), 9*time.Second)
 	defer end()
 	var callers sync.WaitGroup
 	for i := range 12 {
@@ -191,12 +194,13 @@ func TestNoTokenGoesToTwoThroughLostRepliesAndRestarts(t *testing.T) {
 				if g, err := replicas[(i+n)%len(replicas)].Dispense(history, r); err == nil {
 					out.add(who, g)
 				}
+				time.Sleep(30 * time.Millisecond) // else the pool is always dry
 			}
 		})
 	}
 	restarts := 0
 	for history.Err() == nil {
-		time.Sleep(700 * time.Millisecond)
+		time.Sleep(2 * time.Second)
 		_ = h.redis.Save(context.Background()).Err()
 		time.Sleep(300 * time.Millisecond)
 		server.Kill()
@@ -212,5 +216,92 @@ func TestNoTokenGoesToTwoThroughLostRepliesAndRestarts(t *testing.T) {
 	t.Logf("%d handed out %v, %d replies lost, %d restarts, %d minted", len(out.to), out.n, lost, restarts, h.vendor.count())
 	if out.n[dispenser.SourcePool] < 100 || out.n[dispenser.SourceReplay] == 0 || lost < 20 || restarts < 3 {
 		t.Errorf("too little happened to show anything: %v, %d replies lost, %d restarts", out.n, lost, restarts)
+	}
+}
+
+// With every reply lost after its command ran,
+// a second sending would show in what the server has run.
+func TestNoCommandThatWritesIsSentTwice(t *testing.T) {
+	t.Parallel()
+	server := testredis.Start(t)
+	h := realHouse(t, server)
+	line := server.Proxy(t)
+	d := h.open(h.withPool(0, 5), h.at(line.URL))
+	must(t, d, request("ada", "")) // the scripts are known
+	h.filled(2)
+	ran := func() (commands int) {
+		stats := h.redis.Info(context.Background(), "commandstats").Val()
+		for _, name := range []string{"evalsha", "eval"} {
+			_, rest, found := strings.Cut(stats, "cmdstat_"+name+":calls=")
+			if n, _, _ := strings.Cut(rest, ","); found {
+				count, err := strconv.Atoi(n)
+				if err != nil {
+					t.Fatal(err)
+				}
+				commands += count
+			}
+		}
+		return commands
+	}
+	before, lost := ran(), line.Lost()
+	line.Lose(1)
+	g := must(t, d, request("bob", "")) // claim and take, then alone: remember
+	line.Lose(0)
+	if g.Source != dispenser.SourceMint {
+		t.Errorf("source = %s", g.Source)
+	}
+	if sent, seen := ran()-before, line.Lost()-lost; sent != 2 || seen != 2 {
+		t.Errorf("%d commands ran for 2, %d replies were lost", sent, seen)
+	}
+	if n := h.pooled(); n != 1 {
+		t.Errorf("%d of 2 are left: a take whose reply was lost counts as handed out, once", n)
+	}
+}
+
+func TestARedisThatIsAwayIsNotAskedByEveryRequest(t *testing.T) {
+	t.Parallel()
+	server := testredis.Start(t)
+	h := realHouse(t, server)
+	line := server.Proxy(t)
+	d := h.open(h.at(line.URL))
+	must(t, d, request("ada", ""))
+	line.Lose(1)
+	began, lost := time.Now(), line.Lost()
+	for i := range 100 {
+		must(t, d, request(fmt.Sprint("user", i), ""))
+	}
+	// Three failures open the breaker, and one trial a second follows.
+	if n, most := line.Lost()-lost, 3+1+int(time.Since(began)/time.Second); n > most {
+		t.Errorf("%d commands to a Redis that is away, at most %d", n, most)
+	}
+}
+
+func TestAClaimWhoseReplyWasLostHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	server := testredis.Start(t)
+	h := realHouse(t, server)
+	line := server.Proxy(t)
+	d := h.open(h.at(line.URL))
+	must(t, d, request("ada", ""))
+	line.Lose(1)
+	must(t, d, request("ada", "k"))
+	line.Lose(0)
+	short, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if _, err := h.open().Dispense(short, request("ada", "k")); err != nil {
+		t.Errorf("the next try: %v", err)
+	}
+}
+
+func TestARepeatedTokenIsKnownWithoutRedisToo(t *testing.T) {
+	t.Parallel()
+	server := testredis.Start(t)
+	h := realHouse(t, server)
+	h.vendor.answer = func(int) (string, error) { return "the same", nil }
+	d := h.open()
+	server.Kill()
+	must(t, d, request("ada", ""))
+	if _, err := d.Dispense(t.Context(), request("bob", "")); !errors.Is(err, dispenser.ErrRepeatedToken) {
+		t.Errorf("error = %v", err)
 	}
 }

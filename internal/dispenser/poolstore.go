@@ -39,14 +39,26 @@ type reservation struct {
 	there  int
 }
 
-// reserve tells this replica's demand, in tokens a second, of which ready is
-// kept ready, and asks for at most want tokens to mint.
-func (s *store) reserve(ctx context.Context, t vendorclient.TokenType, replica string, demand float64, ready time.Duration, want int) (reservation, error) {
-	round := randomID()
+// refillRound asks for a share of the refill.
+type refillRound struct {
+	id     string        // makes reservations' ids
+	want   int           // tokens to mint at most
+	demand float64       // this replica's, in tokens a second
+	ready  time.Duration // how long the pool is to last
+	unsure *refillRound  // an earlier one whose answer was lost; nil for none
+}
+
+// reserve tells this replica's demand and asks for tokens to mint.
+func (s *store) reserve(ctx context.Context, t vendorclient.TokenType, replica string, round refillRound) (reservation, error) {
+	lost := refillRound{}
+	if round.unsure != nil {
+		lost = *round.unsure
+		lost.id += ":"
+	}
 	reply, err := s.run(ctx, s.reserves, []string{s.poolKey(t), s.reservationsKey(t), s.demandKey(t)},
-		s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge), replica, strconv.FormatFloat(demand, 'f', 3, 64),
-		strconv.FormatFloat(ready.Seconds(), 'f', 3, 64), s.cfg.Pool.Min, s.cfg.Pool.Max, want,
-		microseconds(s.cfg.RequestTimeout+s.cfg.MintTimeout+claimMargin), round+":")
+		s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge), replica, strconv.FormatFloat(round.demand, 'f', 3, 64),
+		strconv.FormatFloat(round.ready.Seconds(), 'f', 3, 64), s.cfg.Pool.Min, s.cfg.Pool.Max, round.want,
+		microseconds(s.cfg.RequestTimeout+s.cfg.MintTimeout+claimMargin), round.id+":", lost.id, lost.want)
 	if err != nil {
 		return reservation{}, err
 	}
@@ -62,7 +74,7 @@ func (s *store) reserve(ctx context.Context, t vendorclient.TokenType, replica s
 	r := reservation{fenced: true}
 	mint, _ := strconv.Atoi(fields[2])
 	for i := range mint {
-		r.ids = append(r.ids, fmt.Sprint(round, ":", i+1))
+		r.ids = append(r.ids, fmt.Sprint(round.id, ":", i+1))
 	}
 	r.target, _ = strconv.Atoi(fields[3])
 	r.there, _ = strconv.Atoi(fields[4])

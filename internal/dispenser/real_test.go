@@ -21,7 +21,10 @@ import (
 
 func TestDispenserWithARealRedis(t *testing.T) {
 	t.Parallel()
-	suite(t, "", func(t *testing.T) *redis.Client { return testredis.Start(t).Client() })
+	suite(t, "", func(t *testing.T) (*redis.Client, func()) {
+		server := testredis.Start(t)
+		return server.Client(), server.Kill
+	})
 }
 
 // The server's own clock counts in microseconds here, which is where Lua's

@@ -47,6 +47,7 @@ type stock struct {
 	demand float64 // tokens in demandMemory
 	asOf   time.Time
 	took   time.Duration // one mint, averaged
+	unsure *refillRound  // the last round, where its answer was lost; its loop's own
 	pause  time.Duration // after the last failure; 0 after a success
 	rest   time.Time     // no mint for the pool before this
 }
@@ -133,7 +134,15 @@ func (r *refiller) round(ctx context.Context, t vendorclient.TokenType, s *stock
 	case failing: // one is enough to see whether it works again
 		want = min(want, 1)
 	}
-	got, err := r.d.store.reserve(ctx, t, r.replica, demand, margin*took, want)
+	this := refillRound{id: randomID(), want: want, demand: demand, ready: margin * took, unsure: s.unsure}
+	got, err := r.d.store.reserve(ctx, t, r.replica, this)
+	switch {
+	case err == nil:
+		s.unsure = nil
+	case s.unsure == nil:
+		this.unsure = nil
+		s.unsure = &this
+	}
 	if err != nil {
 		return jitter(leisure)
 	}

@@ -91,8 +91,9 @@ type attempt struct {
 	claim       string // this request's own claim id; "" without a key
 	waitingOn   string // the claim id of who is at it already
 	useless     []byte // the kept answer that cannot be used; nil for none
-	unsettled   []byte // an answer that could not be kept when it was given
-	pooled      []byte // what came out of the pool and stands under the key as it is; nil for nothing
+	// unfinished is what could not be done with the claim for want of Redis.
+	unfinished func(context.Context) error
+	pooled     []byte // what came out of the pool and stands under the key as it is; nil for nothing
 }
 
 func (a *attempt) keyed() bool { return a.claim != "" }

@@ -249,20 +249,21 @@ func (s *store) settle(ctx context.Context, a *attempt, sealed []byte) (bool, er
 }
 
 // release ends an attempt that failed with cause. What it cannot reach expires.
-func (s *store) release(ctx context.Context, a *attempt, d decision, cause error) {
+func (s *store) release(ctx context.Context, a *attempt, d decision, cause error) error {
 	keys := []string{s.globalKey(), s.userKeys(a)[0]}
 	if a.keyed() {
 		keys = append(keys, s.attemptKeys(a)[0], s.failureKey(a.claim))
 	} else if !mayGiveBack(cause) {
-		return
+		return nil
 	}
 	day, _ := limit.Day(d.now)
 	_, err := s.run(ctx, s.frees, keys,
 		a.claim, a.fingerprint, encodeFailure(cause), milliseconds(failureLife),
 		flag(mayGiveBack(cause)), microseconds(a.Limits.PerUser.Interval()), microseconds(a.Limits.Global.Interval()), day)
 	if err != nil {
-		s.cfg.Log.DebugContext(ctx, "a failed attempt was not released; its claim expires", "error", err)
+		s.cfg.Log.DebugContext(ctx, "a failed attempt was not released", "error", err)
 	}
+	return err
 }
 
 // failure is how a claim's failure is told to those who wait on it, in this
@@ -299,7 +300,7 @@ func decodeFailure(text string) error {
 	case f.Kind != "":
 		return &vendorclient.Error{Operation: f.Operation, Kind: f.Kind, Status: f.Status, RetryAfter: f.RetryAfter}
 	default:
-		return ErrInProgress
+		return errClaimLost
 	}
 }
 

@@ -12,16 +12,18 @@ import (
 
 // fakeVendor mints tokens that are all different, unless it is told otherwise.
 type fakeVendor struct {
-	mu     sync.Mutex
-	calls  int
-	gate   chan struct{}                  // where set, a call waits until it is closed
-	delay  time.Duration                  // how long a call takes
-	answer func(call int) (string, error) // where set, what a call answers
+	mu    sync.Mutex
+	calls int
+	gate  chan struct{} // where set, a call waits until it is closed
+	delay time.Duration // how long a call takes
+	// askedBefore is how long ago a call says that it began.
+	askedBefore time.Duration
+	answer      func(call int) (string, error) // where set, what a call answers
 }
 
 func (v *fakeVendor) Mint(ctx context.Context, t vendorclient.TokenType) (vendorclient.Token, error) {
-	requested := time.Now()
 	v.mu.Lock()
+	requested := time.Now().Add(-v.askedBefore)
 	v.calls++
 	call, gate, answer, delay := v.calls, v.gate, v.answer, v.delay
 	v.mu.Unlock()

@@ -1,12 +1,13 @@
 package testredis
 
 import (
-	"io"
+	"bytes"
 	"math/rand/v2"
 	"net"
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -50,8 +51,8 @@ func (s *Server) Proxy(t testing.TB) *Proxy {
 	return p
 }
 
-// Lose has a share, 0 to 1, of the replies swallowed after their commands ran,
-// and the connection closed.
+// Lose has a share, 0 to 1, of the replies to scripts swallowed after these ran,
+// and the connection closed. What a connection begins with is left alone.
 func (p *Proxy) Lose(share float64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -96,14 +97,26 @@ func (p *Proxy) carry(client net.Conn) {
 		delete(p.conns, client)
 		p.mu.Unlock()
 	}()
+	var script atomic.Bool // one was sent last
 	go func() {
-		_, _ = io.Copy(server, client)
-		_ = server.Close()
+		defer server.Close()
+		for buffer := make([]byte, 64<<10); ; {
+			n, err := client.Read(buffer)
+			if bytes.Contains(buffer[:n], []byte("\r\neval")) {
+				script.Store(true)
+			}
+			if err != nil {
+				return
+			}
+			if _, err := server.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
 	}()
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := server.Read(buffer)
-		if err != nil || p.swallows() {
+		if err != nil || script.Swap(false) && p.swallows() {
 			return
 		}
 		if _, err := client.Write(buffer[:n]); err != nil {

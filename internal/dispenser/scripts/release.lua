@@ -16,8 +16,9 @@ local state = redis.call('GET', KEYS[2])
 if state then
   local at, day, count = string.match(state, '^(%d+) (%d+) (%d+)$')
   if at then
+    count = tonumber(count)
     if day == ARGV[8] then count = math.max(count - 1, 0) end
-    local tat = math.max(at - tonumber(ARGV[6]), 0)
+    local tat = math.max(tonumber(at) - tonumber(ARGV[6]), 0)
     redis.call('SET', KEYS[2], text(tat) .. ' ' .. day .. ' ' .. text(count), 'KEEPTTL')
   end
 end

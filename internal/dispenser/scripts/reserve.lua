@@ -8,6 +8,7 @@
 --       5 seconds of demand to keep ready  6 7 least and most tokens to keep
 --       8 how many this replica can have minted  9 a reservation's life in us
 --       10 the first part of reservations' ids
+--       11 that of an earlier round whose answer was lost, or ""  12 what it asked for
 -- Answers who this server is, its time, how many to mint, the target and what
 -- is there.
 local t = redis.call('TIME')
@@ -22,6 +23,9 @@ while entry and not good(entry, who, now, tonumber(ARGV[2])) do
   entry = redis.call('LINDEX', KEYS[1], 0)
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', text(now))
+if ARGV[11] ~= '' then
+  for i = 1, tonumber(ARGV[12]) do redis.call('ZREM', KEYS[2], ARGV[11] .. i) end
+end
 
 local remembered = 10000000
 if tonumber(ARGV[4]) > 0 then
