@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -9,7 +10,9 @@ import (
 	"time"
 
 	"farebox/handlers"
+	"farebox/internal/dispenser"
 	"farebox/internal/policy"
+	"farebox/internal/secret"
 	"farebox/internal/telemetry"
 	vendorclient "farebox/vendor_client"
 
@@ -55,6 +58,67 @@ func TestATokenIsAnsweredWithEverythingToRedeemIt(t *testing.T) {
 			e.Token.Reveal() != token || e.SubjectHash == "" || e.SessionHash == "" || e.RequestID != a.Header.Get("X-Request-Id") || e.Client != "127.0.0.1" {
 			t.Errorf("audit = %+v", e)
 		}
+	}
+}
+
+// grants is a dispenser of one grant.
+type grants struct{ grant dispenser.Grant }
+
+func (g grants) Dispense(context.Context, dispenser.Request) (dispenser.Grant, error) {
+	return g.grant, nil
+}
+
+func TestSecondsToLiveAreRoundedDown(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	s := start(t, func(c *handlers.Config) {
+		c.Now = func() time.Time { return now }
+		c.Dispenser = grants{dispenser.Grant{
+			Token: secret.New("t"), Type: vendorclient.BatchScribe, ExpiresAt: now.Add(899*time.Second + 999*time.Millisecond),
+		}}
+	})
+	a := s.do(t, call{header: bearer(sign(t, nil))})
+	if want := now.Add(899*time.Second + 999*time.Millisecond).UTC().Format("2006-01-02T15:04:05Z"); a.body["expires_in"] != 899.0 || a.body["expires_at"] != want {
+		t.Errorf("expires_in %v, expires_at %v, want %s", a.body["expires_in"], a.body["expires_at"], want)
+	}
+}
+
+func TestACallerWhoHangsUpIsBlamedOnNobody(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.vendor.gate = make(chan struct{})
+	defer close(s.vendor.gate)
+	ctx, hangUp := context.WithCancel(t.Context())
+	go func() {
+		for s.vendor.count() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		hangUp()
+	}()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+scribePath, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = bearer(sign(t, nil))
+	if response, err := s.Client().Do(r); err == nil {
+		response.Body.Close()
+		t.Fatal("it was answered")
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		s.audit.mu.Lock()
+		n := len(s.audit.entries)
+		s.audit.mu.Unlock()
+		if n > 0 || time.Now().After(deadline) {
+			break
+		}
+	}
+	if e := s.audit.last(t); e.Outcome != "caller_gone" {
+		t.Errorf("audit = %+v", e)
+	}
+	s.logMu.Lock()
+	defer s.logMu.Unlock()
+	if strings.Contains(s.log.String(), "level=WARN") || strings.Contains(s.log.String(), "level=ERROR") {
+		t.Errorf("the log:\n%s", s.log.String())
 	}
 }
 

@@ -127,6 +127,21 @@ func TestMintAsksAsTheVendorWantsToBeAsked(t *testing.T) {
 	}
 }
 
+func TestATokensLifeCountsFromBeforeTheCall(t *testing.T) {
+	t.Parallel()
+	var clock atomic.Int64
+	before := time.Unix(1_790_000_000, 0)
+	b := start(t, func(w http.ResponseWriter, r *http.Request) {
+		clock.Add(60)
+		answers(200, `{"token":"sutkn_1"}`)(w, r)
+	}, func(c *vendorclient.Config) {
+		c.Now = func() time.Time { return before.Add(time.Duration(clock.Load()) * time.Second) }
+	})
+	if token, err := b.mint(t); err != nil || !token.RequestedAt.Equal(before) {
+		t.Errorf("requested at %v, %v", token.RequestedAt, err)
+	}
+}
+
 func TestTheTableOfTheVendorsErrors(t *testing.T) {
 	t.Parallel()
 	const (
