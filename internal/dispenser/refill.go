@@ -201,3 +201,13 @@ func (s *stock) note(now time.Time, took time.Duration, err error) {
 
 // jitter is about d, and not the same for all.
 func jitter(d time.Duration) time.Duration { return d*3/4 + mathrand.N(d/2) }
+
+// fenced says whether Redis can be told from an older life of itself. Where it
+// cannot, there is no pool.
+func (d *Dispenser) fenced(is bool) {
+	if is {
+		d.cfg.PoolState.Up()
+		return
+	}
+	d.cfg.PoolState.Down("redis does not say who it is")
+}

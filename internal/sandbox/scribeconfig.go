@@ -17,6 +17,8 @@ type scribeConfig struct {
 	language   string
 }
 
+var languageCode = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
+
 func readScribeConfig(query url.Values) (scribeConfig, error) {
 	c := scribeConfig{silenceEnd: 1.5, language: "en"}
 	if query.Get("model_id") != "scribe_v2_realtime" {
@@ -41,7 +43,7 @@ func readScribeConfig(query url.Values) (scribeConfig, error) {
 		return c, err
 	}
 	if language := query.Get("language_code"); language != "" {
-		if !regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`).MatchString(language) {
+		if !languageCode.MatchString(language) {
 			return c, errors.New("language_code must be a code such as en or eng")
 		}
 		c.language = language
@@ -92,6 +94,11 @@ func (c scribeConfig) echo(query url.Values) map[string]any {
 		config["commit_strategy"] = "vad"
 	}
 	config["include_timestamps"] = c.timestamps
+	for _, name := range []string{"vad_silence_threshold_secs", "vad_threshold", "min_speech_duration_ms", "min_silence_duration_ms"} {
+		if value, err := strconv.ParseFloat(query.Get(name), 64); err == nil {
+			config[name] = value
+		}
+	}
 	return config
 }
 

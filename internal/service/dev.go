@@ -34,13 +34,7 @@ func Dev(ctx context.Context, cfg *config.Config, listenAll bool, stdout, stderr
 		cfg.Listen = net.JoinHostPort("", port)
 		guard.Hosts = networkAddresses()
 	}
-	vendor, err := newSandbox(cfg, guard, log)
-	if err != nil {
-		return err
-	}
-	vendorGroup, err := httpserver.Listen(log, httpserver.Listener{
-		Name: sandboxName, Setting: "FAREBOX_SANDBOX_LISTEN", Addr: cfg.SandboxListen, Handler: vendor.Handler(),
-	})
+	vendor, vendorGroup, err := listenSandbox(cfg, guard, log)
 	if err != nil {
 		return err
 	}
@@ -80,13 +74,7 @@ func Dev(ctx context.Context, cfg *config.Config, listenAll bool, stdout, stderr
 // Sandbox runs only the stand-in for the vendor until ctx ends.
 func Sandbox(ctx context.Context, cfg *config.Config, stdout, stderr io.Writer) error {
 	log := newLogger(cfg.Log, stderr)
-	vendor, err := newSandbox(cfg, localguard.Guard{}, log)
-	if err != nil {
-		return err
-	}
-	group, err := httpserver.Listen(log, httpserver.Listener{
-		Name: sandboxName, Setting: "FAREBOX_SANDBOX_LISTEN", Addr: cfg.SandboxListen, Handler: vendor.Handler(),
-	})
+	_, group, err := listenSandbox(cfg, localguard.Guard{}, log)
 	if err != nil {
 		return err
 	}
@@ -94,8 +82,16 @@ func Sandbox(ctx context.Context, cfg *config.Config, stdout, stderr io.Writer) 
 	return group.Run(ctx, httpserver.Drain{Timeout: cfg.ShutdownTimeout})
 }
 
-func newSandbox(cfg *config.Config, guard localguard.Guard, log *slog.Logger) (*sandbox.Sandbox, error) {
-	return sandbox.New(sandbox.Config{TokenLifetime: cfg.Vendor.TokenLifetime, Now: time.Now, Log: log, Guard: guard})
+// listenSandbox makes a sandbox vendor and binds its address.
+func listenSandbox(cfg *config.Config, guard localguard.Guard, log *slog.Logger) (*sandbox.Sandbox, *httpserver.Group, error) {
+	vendor, err := sandbox.New(sandbox.Config{TokenLifetime: cfg.Vendor.TokenLifetime, Now: time.Now, Log: log, Guard: guard})
+	if err != nil {
+		return nil, nil, err
+	}
+	group, err := httpserver.Listen(log, httpserver.Listener{
+		Name: sandboxName, Setting: "FAREBOX_SANDBOX_LISTEN", Addr: cfg.SandboxListen, Handler: vendor.Handler(),
+	})
+	return vendor, group, err
 }
 
 // completeForDev fills in what dev makes up anew at each start.

@@ -85,9 +85,11 @@ func open(cfg *config.Config, keys session.KeySource, log *slog.Logger, auditTo 
 	}()
 	s.keysLamp = s.board.Lamp("session_keys", true)
 	s.observeKeys()
-
 	hasher, err := identity.NewHasher(cfg.Secrets)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.openDispenser(cfg, hasher, log); err != nil {
 		return nil, err
 	}
 	verifier, err := session.NewVerifier(session.Config{
@@ -99,13 +101,36 @@ func open(cfg *config.Config, keys session.KeySource, log *slog.Logger, auditTo 
 	if err != nil {
 		return nil, err
 	}
+	public := handlers.Config{
+		Verifier: verifier, Policy: policy.Default(tokenTypes()...), Dispenser: s.dispenser, Hasher: hasher,
+		Audit: telemetry.NewAudit(auditTo), Board: s.board,
+		Cookie: cfg.Session.Cookie, Header: cfg.Session.Header,
+		Origins: origins(cfg.Web.AllowedOrigins), PublicURL: cfg.Web.PublicURL,
+		Addresses:      func(*http.Request) (string, string) { return s.vendor.BaseURL(), s.vendor.WebSocketBaseURL() },
+		RequestTimeout: cfg.Timing.RequestTimeout,
+		Now:            time.Now, Log: log,
+	}
+	if amend != nil {
+		amend(&public)
+	}
+	if cfg.Web.Page {
+		if public.Page, err = web.New(pageOf(cfg, amend != nil)); err != nil {
+			return nil, err
+		}
+	}
+	s.public, err = handlers.New(public)
+	return s, err
+}
+
+// openDispenser opens the vendor's client, Redis, and what stands between.
+func (s *service) openDispenser(cfg *config.Config, hasher *identity.Hasher, log *slog.Logger) (err error) {
 	s.vendor, err = vendorclient.New(vendorclient.Config{
 		BaseURL: cfg.Vendor.BaseURL, APIKey: cfg.Vendor.APIKey,
 		Timeout: cfg.Vendor.Timeout, Concurrency: cfg.Vendor.Concurrency,
 		UserAgent: "farebox", Now: time.Now, Log: log,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.closers = append(s.closers, s.vendor.Close)
 	redis, closeRedis, err := redisconn.Open(redisconn.Config{
@@ -113,44 +138,31 @@ func open(cfg *config.Config, keys session.KeySource, log *slog.Logger, auditTo 
 		CAFile: cfg.Redis.CAFile, CertFile: cfg.Redis.CertFile, KeyFile: cfg.Redis.KeyFile,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.closers = append(s.closers, closeRedis)
 	s.dispenser, err = dispenser.New(dispenser.Config{
-		Vendor: s.vendor, VendorHost: cfg.Vendor.BaseURL.Host,
+		Vendor: s.vendor, VendorHost: cfg.Vendor.BaseURL.Host, APIKey: cfg.Vendor.APIKey,
 		Redis: redis, Prefix: cfg.Redis.Prefix, Secrets: cfg.Secrets, Hasher: hasher,
 		TokenLifetime: cfg.Vendor.TokenLifetime, ReplayWindow: cfg.Timing.ReplayWindow,
 		RequestTimeout: cfg.Timing.RequestTimeout, MintTimeout: cfg.Vendor.Timeout,
-		APIKey: cfg.Vendor.APIKey, Pool: poolOf(cfg), MintConcurrency: cfg.Vendor.Concurrency,
+		Pool: poolOf(cfg), MintConcurrency: cfg.Vendor.Concurrency,
 		RedisState: s.board.Lamp("redis", false), VendorState: s.board.Lamp("vendor", false), PoolState: s.poolLamp(cfg),
 		Now: time.Now, Log: log,
 	})
-	if err != nil {
-		return nil, err
-	}
-	public := handlers.Config{
-		Verifier: verifier, Policy: policy.Default(tokenTypes()...), Dispenser: s.dispenser, Hasher: hasher,
-		Audit: telemetry.NewAudit(auditTo), Board: s.board,
-		Cookie: cfg.Session.Cookie, Header: cfg.Session.Header, Origins: origins(cfg.Web.AllowedOrigins),
-		Addresses:      func(*http.Request) (string, string) { return s.vendor.BaseURL(), s.vendor.WebSocketBaseURL() },
-		RequestTimeout: cfg.Timing.RequestTimeout,
-		Now:            time.Now, Log: log,
+	return err
+}
+
+// pageOf is what the page has to know.
+func pageOf(cfg *config.Config, isDev bool) web.Config {
+	if isDev {
+		return web.Config{Dev: true}
 	}
 	page := web.Config{LoginURL: cfg.Web.LoginURL, VendorOrigins: vendorOrigins(cfg.Vendor.BaseURL)}
 	if cfg.Web.PublicURL != nil {
-		public.PublicURL, page.ReturnTo = cfg.Web.PublicURL, cfg.Web.PublicURL.String()
+		page.ReturnTo = cfg.Web.PublicURL.String()
 	}
-	if amend != nil {
-		amend(&public)
-		page = web.Config{Dev: true}
-	}
-	if cfg.Web.Page {
-		if public.Page, err = web.New(page); err != nil {
-			return nil, err
-		}
-	}
-	s.public, err = handlers.New(public)
-	return s, err
+	return page
 }
 
 // poolOf is the pool that the settings ask for. Only the embedded Redis, which

@@ -1,0 +1,88 @@
+package dispenser
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"farebox/internal/identity"
+	"farebox/internal/secret"
+	vendorclient "farebox/vendor_client"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Minter has the vendor make tokens. It is safe for concurrent use.
+type Minter interface {
+	Mint(ctx context.Context, t vendorclient.TokenType) (vendorclient.Token, error)
+}
+
+// Observer is told of a dependency's state as it is met. It is safe for
+// concurrent use and cheap to call again and again.
+type Observer interface {
+	Up()
+	Down(reason string)
+}
+
+// Config is what a Dispenser needs. Every field is required unless said
+// otherwise.
+type Config struct {
+	Vendor     Minter
+	VendorHost string      // where tokens are redeemed; tokens in Redis are bound to it
+	APIKey     secret.Text // what the vendor mints with; seals the pool
+	Redis      redis.UniversalClient
+	Prefix     string        // first part of every Redis key
+	Secrets    []secret.Text // the first writes, all read
+	Hasher     *identity.Hasher
+
+	TokenLifetime  time.Duration // from the moment before the vendor was called
+	ReplayWindow   time.Duration // how long an idempotency key gives the same answer
+	RequestTimeout time.Duration // how long a caller waits at most
+	MintTimeout    time.Duration // of one vendor call
+	// RedisTimeout bounds one call to Redis, which counts as away when it takes
+	// longer; 0 is 250 ms.
+	RedisTimeout time.Duration
+
+	Pool Pool
+	// MintConcurrency bounds the mints for the pool under way at once.
+	MintConcurrency int
+
+	RedisState  Observer
+	VendorState Observer
+	PoolState   Observer // down where Redis does not say who it is
+	Now         func() time.Time
+	Log         *slog.Logger
+}
+
+// Pool is how many tokens of each type are kept ready, across all replicas.
+type Pool struct {
+	Min, Max int           // Max 0 is no pool
+	MaxAge   time.Duration // an older token is thrown away
+	// Owner stands for the server's identity where it cannot be read and the
+	// server is one that forgets everything when it ends; "" reads it.
+	Owner string
+}
+
+// MinimumLife is what a token handed out has left at least.
+const MinimumLife = 5 * time.Minute
+
+// OwnerSize is the length of Pool.Owner.
+const OwnerSize = 32
+
+// validate says which fields are missing or do not fit together.
+func (cfg Config) validate() error {
+	if cfg.Vendor == nil || cfg.Redis == nil || cfg.Hasher == nil || cfg.Now == nil || cfg.Log == nil ||
+		cfg.RedisState == nil || cfg.VendorState == nil || cfg.Prefix == "" || len(cfg.Secrets) == 0 {
+		return errors.New("dispenser: a required field is missing")
+	}
+	if cfg.TokenLifetime-cfg.ReplayWindow < MinimumLife || cfg.ReplayWindow <= 0 || cfg.RequestTimeout <= 0 || cfg.MintTimeout <= 0 {
+		return errors.New("dispenser: lifetime, window and time-outs do not fit together")
+	}
+	if cfg.Pool.Max > 0 && (cfg.PoolState == nil || cfg.APIKey.IsZero() || cfg.MintConcurrency <= 0 || cfg.Pool.Min < 0 || cfg.Pool.Min > cfg.Pool.Max ||
+		cfg.Pool.MaxAge <= 0 || cfg.TokenLifetime-cfg.ReplayWindow-cfg.Pool.MaxAge < MinimumLife ||
+		cfg.Pool.Owner != "" && len(cfg.Pool.Owner) != OwnerSize) {
+		return errors.New("dispenser: the pool's settings do not fit together")
+	}
+	return nil
+}

@@ -1,0 +1,147 @@
+package dispenser
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	vendorclient "farebox/vendor_client"
+)
+
+// mintBudget is how long an attempt with a key may take: a caller's wait and
+// one more vendor call, so that a late answer is there for the next try.
+func (d *Dispenser) mintBudget() time.Duration { return d.cfg.RequestTimeout + d.cfg.MintTimeout }
+
+func (d *Dispenser) mintAndSettle(ctx context.Context, a *attempt, decision decision) (Grant, error) {
+	token, err := d.mintFor(ctx, a.Type)
+	if err != nil {
+		if mayGiveBack(err) {
+			d.local.giveBack(a)
+		}
+		d.release(ctx, a, decision, err)
+		return Grant{}, err
+	}
+	grant := Grant{
+		Token: token.Value, Type: a.Type, Source: SourceMint,
+		ExpiresAt: token.RequestedAt.Add(d.cfg.TokenLifetime),
+		Limits:    decision.states,
+	}
+	if !a.keyed() {
+		return grant, nil
+	}
+	sealed, err := d.seal.sealAnswer(a, token.Value, decision.redisTime(token.RequestedAt))
+	if err != nil {
+		return Grant{}, fmt.Errorf("dispenser: seal an answer: %w", err)
+	}
+	kept, err := d.store.settle(ctx, a, sealed)
+	if err != nil {
+		// It may or may not be kept. Either way it is this caller's and this
+		// key's, so handing it out breaks nothing.
+		d.cfg.Log.WarnContext(ctx, "an answer may not be kept for replay", "error", err)
+		a.unfinished = func(ctx context.Context) error {
+			_, err := d.store.settle(ctx, a, sealed)
+			return err
+		}
+		return grant, nil
+	}
+	if !kept {
+		return Grant{}, errClaimLost
+	}
+	a.pooled = nil
+	return grant, nil
+}
+
+// mintFor waits for a token that the vendor never gave before.
+func (d *Dispenser) mintFor(ctx context.Context, t vendorclient.TokenType) (vendorclient.Token, error) {
+	for try := range mostRepeats {
+		token, err := d.desk.wait(ctx, t)
+		switch {
+		case err != nil:
+			return vendorclient.Token{}, afterRepeats(try, err)
+		case d.cfg.Now().Sub(token.RequestedAt) > d.cfg.TokenLifetime-d.cfg.ReplayWindow-MinimumLife:
+			// It took so long that the caller would have too little of it.
+			return vendorclient.Token{}, &vendorclient.Error{Operation: "mint", Kind: vendorclient.KindTimeout, MayHaveMinted: true}
+		case d.seen.firstAnywhere(ctx, token.Value):
+			return token, nil
+		}
+		d.warnOfRepeat(t)
+	}
+	return vendorclient.Token{}, ErrRepeatedToken
+}
+
+// mint has the vendor make a token that this process has never seen.
+func (d *Dispenser) mint(t vendorclient.TokenType) (vendorclient.Token, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), d.mintBudget())
+	defer cancel()
+	for try := range mostRepeats {
+		token, err := d.cfg.Vendor.Mint(ctx, t)
+		if err != nil {
+			d.observeVendor(err)
+			return vendorclient.Token{}, afterRepeats(try, err)
+		}
+		d.cfg.VendorState.Up()
+		if d.seen.firstHere(token.Value) {
+			return token, nil
+		}
+		d.warnOfRepeat(t)
+	}
+	return vendorclient.Token{}, ErrRepeatedToken
+}
+
+// mostRepeats is how often a vendor may give an old token before that is an
+// error.
+const mostRepeats = 3
+
+// afterRepeats keeps in mind that earlier tries did bring tokens.
+func afterRepeats(tries int, err error) error {
+	var vendorError *vendorclient.Error
+	if tries == 0 || !errors.As(err, &vendorError) {
+		return err
+	}
+	after := *vendorError
+	after.MayHaveMinted = true
+	return &after
+}
+
+func (d *Dispenser) warnOfRepeat(t vendorclient.TokenType) {
+	d.cfg.Log.Warn("the vendor gave a token twice; it is thrown away", "type", string(t))
+}
+
+// keepSpare lays a token that nobody waits for into the pool. Where that is not
+// certain, the token counts as handed out.
+func (d *Dispenser) keepSpare(ctx context.Context, token vendorclient.Token, reserved string) {
+	c := d.store.clock.Load()
+	if d.cfg.Pool.Max == 0 || c == nil {
+		return
+	}
+	mintedAt := c.at(token.RequestedAt)
+	sealed, err := d.seal.sealPooled(token.Type, token.Value, mintedAt)
+	if err != nil {
+		d.cfg.Log.Error("a token cannot be sealed", "error", err)
+		return
+	}
+	became, err := d.store.put(ctx, token.Type, c, mintedAt, sealed, d.seen.hashes(token.Value), reserved)
+	switch {
+	case err != nil:
+		d.cfg.Log.Debug("a token may not have come into the pool; it is thrown away", "error", err)
+	case became == putRepeated:
+		d.warnOfRepeat(token.Type)
+	case became != putKept:
+		d.cfg.Log.Debug("a token did not come into the pool; it is thrown away", "because", became)
+	}
+}
+
+func (d *Dispenser) observeVendor(err error) {
+	var vendorError *vendorclient.Error
+	// A full queue is our own.
+	if errors.As(err, &vendorError) && vendorError.Kind != vendorclient.KindQueueFull {
+		d.cfg.VendorState.Down(string(vendorError.Kind))
+	}
+}
+
+// mayGiveBack reports whether no vendor call can have made a token.
+func mayGiveBack(err error) bool {
+	var vendorError *vendorclient.Error
+	return errors.As(err, &vendorError) && !vendorError.MayHaveMinted
+}
