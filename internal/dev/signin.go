@@ -3,7 +3,6 @@ package dev
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
 	"maps"
 	"mime"
@@ -71,12 +70,17 @@ func (s *SignIn) sign(claims map[string]any) (string, error) {
 	return jwt.NewWithClaims(jwt.SigningMethodHS256, all).SignedString([]byte(s.Key.Reveal()))
 }
 
-var errNoSubject = errors.New(`Say who signs in, as a form or JSON field "sub" of 1 to 200 characters.`)
+// complaint is a sentence for who tries to sign in.
+type complaint string
+
+func (c complaint) Error() string { return string(c) }
+
+const errNoSubject = complaint(`Say who signs in, as a form or JSON field "sub" of 1 to 200 characters.`)
 
 func readClaims(body io.Reader, contentType string) (map[string]any, error) {
 	data, err := io.ReadAll(body)
 	if err != nil {
-		return nil, errors.New("The body is too large or broke off.")
+		return nil, complaint("The body is too large or broke off.")
 	}
 	mediaType, _, _ := mime.ParseMediaType(contentType)
 	claims := map[string]any{}
@@ -84,17 +88,17 @@ func readClaims(body io.Reader, contentType string) (map[string]any, error) {
 	case "application/x-www-form-urlencoded":
 		form, err := url.ParseQuery(string(data))
 		if err != nil {
-			return nil, errors.New("The form is malformed.")
+			return nil, complaint("The form is malformed.")
 		}
 		claims["sub"] = form.Get("sub")
 	case "application/json":
 		decoder := json.NewDecoder(strings.NewReader(string(data)))
 		decoder.UseNumber()
 		if err := decoder.Decode(&claims); err != nil {
-			return nil, errors.New("The body is no JSON object.")
+			return nil, complaint("The body is no JSON object.")
 		}
 	default:
-		return nil, errors.New("Send a form or JSON.")
+		return nil, complaint("Send a form or JSON.")
 	}
 	subject, ok := claims["sub"].(string)
 	if subject = strings.TrimSpace(subject); !ok || subject == "" || len(subject) > 200 || !utf8.ValidString(subject) {
