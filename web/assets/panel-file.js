@@ -7,11 +7,13 @@ import { Problem } from './problem.js'
 import { sample } from './sample.js'
 import { scribeRate } from './scribe.js'
 import { transcribe } from './transcribe.js'
+import { Turn } from './turn.js'
 
 export class FilePanel {
   /** @param {import('./machine.js').Machine} machine */
   constructor(machine) {
     this.machine = machine
+    this.turn = new Turn([byId('file-send'), byId('file-sample')], byId('file-stop'))
     byId('file-form').onsubmit = (/** @type {Event} */ event) => {
       event.preventDefault()
       this.run(byId('file-input').files[0])
@@ -30,23 +32,25 @@ export class FilePanel {
    * @param {import('./tickets.js').Ticket} [given]
    */
   async run(file, given) {
-    if (this.busy) return
-    this.busy = true
+    if (this.turn.busy) return
     clearProblem()
-    byId('file-result').textContent = ''
+    const stop = this.turn.begin()
     const status = byId('file-status')
+    byId('file-result').textContent = ''
     try {
       if (!file) throw new Problem('file_missing')
       status.textContent = 'Getting a ticket.'
       const ticket = given ?? await this.machine.take('batch_scribe')
-      status.textContent = `Sending ${file.name}.`
-      byId('file-result').textContent = await ride(ticket, () => transcribe(ticket.grant, file, file.name, this.machine.fetch))
+      stop.throwIfAborted()
+      status.textContent = `Sending ${file.name}. A long recording takes its time.`
+      byId('file-result').textContent = await ride(ticket, () => transcribe(ticket.grant, file, this.machine.fetch, stop))
       status.textContent = `Done: ${file.name}. The ticket is used.`
     } catch (error) {
-      status.textContent = ''
-      showProblem(byId('file-problems'), Problem.from(error))
+      const problem = Problem.from(error)
+      status.textContent = problem.code === 'stopped' ? 'Stopped.' : ''
+      if (problem.code !== 'stopped') showProblem(byId('file-problems'), problem)
     } finally {
-      this.busy = false
+      this.turn.end()
     }
   }
 }

@@ -5,11 +5,13 @@ import { ride } from './machine.js'
 import { Player } from './player.js'
 import { Problem } from './problem.js'
 import { speak, speechRate } from './speech.js'
+import { Turn } from './turn.js'
 
 export class HearPanel {
   /** @param {import('./machine.js').Machine} machine */
   constructor(machine) {
     this.machine = machine
+    this.turn = new Turn([byId('speech-play')], byId('speech-stop'))
     byId('speech').onsubmit = (/** @type {Event} */ event) => {
       event.preventDefault()
       this.run()
@@ -24,35 +26,38 @@ export class HearPanel {
 
   /** @param {import('./tickets.js').Ticket} [given] */
   async run(given) {
-    if (this.busy || !byId('speech').reportValidity()) return
-    this.busy = true
+    if (this.turn.busy || !byId('speech').reportValidity()) return
     clearProblem()
-    byId('speech-play').setAttribute('aria-disabled', 'true')
+    const stop = this.turn.begin()
     const canvas = byId('wave')
-    canvas.setAttribute('aria-label', 'The wave of what was heard: nothing yet')
     const player = new Player(canvas, speechRate)
+    stop.addEventListener('abort', () => player.stop())
+    canvas.setAttribute('aria-label', 'The wave of what was heard: nothing yet')
     try {
       this.#say('waiting', 'Getting a ticket.')
       const ticket = given ?? await this.machine.take('tts_websocket')
+      stop.throwIfAborted()
       this.#say('waiting', 'Waiting for the vendor to speak.')
       await ride(ticket, () => speak(ticket.grant, byId('speech-text').value, {
-        watch: this.machine.exchange.watch,
+        watch: this.machine.exchange.watch(ticket),
         onAudio: (samples) => {
           player.play(samples)
           this.#say('playing', 'Playing.')
         },
+        signal: stop,
       }))
       await player.heard()
+      stop.throwIfAborted()
       const heard = player.seconds ? `Heard ${inSeconds(player.seconds)} of sound.` : 'The vendor sent no sound.'
       canvas.setAttribute('aria-label', `The wave of what was heard: ${inSeconds(player.seconds)}`)
       this.#say('done', `${heard} The ticket is used.`)
     } catch (error) {
+      const problem = Problem.from(error)
       player.stop()
-      this.#say('failed', '')
-      showProblem(byId('hear-problems'), Problem.from(error))
+      this.#say('failed', problem.code === 'stopped' ? 'Stopped.' : '')
+      if (problem.code !== 'stopped') showProblem(byId('hear-problems'), problem)
     } finally {
-      byId('speech-play').removeAttribute('aria-disabled')
-      this.busy = false
+      this.turn.end()
     }
   }
 

@@ -2,6 +2,7 @@
 import { Problem } from './problem.js'
 import { openSocket, redeemingUrl, verdict } from './socket.js'
 import { base64 } from './pcm.js'
+import { vendorProblem } from './vendor.js'
 
 export const scribeRate = 16000 // samples a second
 
@@ -50,7 +51,7 @@ export async function connectScribe(grant, { watch, onPartial, onCommitted, onEn
           break
         default:
           if (typeof frame.error === 'string') {
-            trouble = new Problem(codeOf(frame.message_type), { detail: frame.error })
+            trouble = vendorProblem(frame.message_type, { detail: frame.error })
             acceptance.reject(trouble)
             last?.resolve()
           }
@@ -93,10 +94,4 @@ export async function connectScribe(grant, { watch, onPartial, onCommitted, onEn
     },
     close: () => socket.close(),
   }
-}
-
-/** @param {unknown} messageType */
-function codeOf(messageType) {
-  // The service has a code of the same name for its own limit.
-  return messageType === 'rate_limited' ? 'rate_limited_vendor' : String(messageType)
 }

@@ -8,6 +8,7 @@ export class Session {
   /** @param {string} subject who the service says is signed in by cookie, or '' */
   constructor(subject) {
     this.subject = subject
+    this.onChange = () => {}
   }
 
   /** @returns {string} the JWT, or '' where only a cookie speaks */
@@ -26,8 +27,17 @@ export class Session {
    */
   async signIn(subject, fetcher) {
     const { session } = await demoSession({ sub: subject }, fetcher)
-    this.#jwt = session
+    this.#become(subject, session)
+  }
+
+  /** The service does not take the session any more. */
+  end() { this.#become('', '') }
+
+  /** @param {string} subject @param {string} jwt */
+  #become(subject, jwt) {
     this.subject = subject
+    this.#jwt = jwt
+    this.onChange()
   }
 }
 

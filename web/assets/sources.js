@@ -29,13 +29,16 @@ export async function microphone(rate) {
     const refused = error instanceof DOMException && error.name === 'NotAllowedError'
     throw new Problem(refused ? 'microphone_refused' : 'microphone_missing', { detail: String(error) })
   }
+  /** @type {AudioWorkletNode | undefined} */
+  let recorder
   const stop = () => {
+    recorder?.port.close()
     stream.getTracks().forEach((track) => track.stop())
     if (context.state !== 'closed') context.close()
   }
   return {
     start(onChunk, onEnd) {
-      const recorder = new AudioWorkletNode(context, 'recorder', { numberOfOutputs: 0, processorOptions: { rate } })
+      recorder = new AudioWorkletNode(context, 'recorder', { numberOfOutputs: 0, processorOptions: { rate } })
       recorder.port.onmessage = ({ data }) => onChunk(data)
       context.createMediaStreamSource(stream).connect(recorder)
       stream.getAudioTracks()[0].onended = onEnd

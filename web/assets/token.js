@@ -14,13 +14,13 @@ import { Problem } from './problem.js'
 
 /**
  * @param {string} type
- * @param {{headers: Record<string, string>, fetcher: typeof fetch, idempotencyKey?: string}} options
+ * @param {{headers: Record<string, string>, fetcher: typeof fetch, idempotencyKey?: string, signal?: AbortSignal}} options
  * @returns {Promise<Grant>}
  * @throws {Problem}
  */
-export async function requestToken(type, { headers, fetcher, idempotencyKey = newKey() }) {
+export async function requestToken(type, { headers, fetcher, idempotencyKey = newKey(), signal }) {
   const response = await fetcher(`v1/single-use-token/${type}`, {
-    method: 'POST', headers: { ...headers, 'Idempotency-Key': idempotencyKey },
+    method: 'POST', headers: { ...headers, 'Idempotency-Key': idempotencyKey }, signal,
   })
   if (!response.ok) throw await problemOf(response)
   const body = await response.json()

@@ -1,25 +1,25 @@
 // Transcribing a file: one request, one ticket.
 import { Problem } from './problem.js'
+import { vendorProblem } from './vendor.js'
 
 /**
  * @param {import('./token.js').Grant} grant
- * @param {Blob} recording
- * @param {string} name
+ * @param {File} recording
  * @param {typeof fetch} fetcher
+ * @param {AbortSignal} [signal] ends it, with its reason
  * @returns {Promise<string>} the text
  * @throws {Problem} with code auth_error where the ticket is refused
  */
-export async function transcribe(grant, recording, name, fetcher) {
+export async function transcribe(grant, recording, fetcher, signal) {
   const form = new FormData()
   form.append(grant.tokenParameter, grant.token)
   form.append('model_id', 'scribe_v1')
-  form.append('file', recording, name)
-  const response = await fetcher(`${grant.baseUrl}/v1/speech-to-text`, { method: 'POST', body: form, credentials: 'omit' })
+  form.append('file', recording, recording.name)
+  const response = await fetcher(`${grant.baseUrl}/v1/speech-to-text`, { method: 'POST', body: form, credentials: 'omit', signal })
+    .catch((problem) => { throw problem.code === 'network' ? new Problem('socket_closed', problem) : problem })
   const body = await response.json().catch(() => ({}))
   if (response.ok && typeof body.text === 'string') return body.text
-  throw new Problem(response.status === 401 ? 'auth_error' : 'transcription_failed', {
-    status: response.status, detail: saidBy(body),
-  })
+  throw vendorProblem(body.detail?.status ?? body.detail?.code, { status: response.status, detail: saidBy(body) })
 }
 
 /**

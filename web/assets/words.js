@@ -1,6 +1,6 @@
 // What each code means to a person: what happened, and what to do.
 
-const later = 'Wait a little, then try again.'
+export const later = 'Wait a little, then try again.'
 const operators = 'Tell whoever runs this service. They have to mend it.'
 const again = 'Try again. Each try takes a fresh ticket.'
 const signIn = 'Sign in, then press again.'
@@ -36,11 +36,26 @@ const words = {
   auth_error: ['The vendor did not take the ticket.', again],
   socket_closed: ['The connection to the vendor broke.', again],
   socket_silent: ['The vendor did not answer in time.', again],
+  vendor_away: ['The vendor is away or busy. It is not the recording’s fault.', later],
+  vendor_odd: ['The vendor answered with something else than was asked for.', again],
   rate_limited_vendor: ['The vendor says: too many at once.', later],
   quota_exceeded: ['The credits at the vendor are used up.', operators],
   session_time_limit_exceeded: ['The vendor ended the connection: it was open for as long as it may be.', again],
+  unaccepted_terms: ['The vendor’s terms were not accepted yet.', operators],
+  queue_overflow: ['The vendor gets more than it can work off.', later],
+  resource_exhausted: ['The vendor has no room just now.', later],
+  transcriber_error: ['The vendor’s transcriber failed.', again],
+  input_error: ['The vendor could not read what was sent.', caller],
+  input_timeout_exceeded: ['The vendor waited for text and got none.', again],
+  chunk_size_exceeded: ['The vendor got too much at once.', caller],
+  commit_throttled: ['Passages ended too fast for the vendor.', later],
+  missing_permissions: ['The key of this service may not do this at the vendor.', operators],
+  paid_plan_required: ['The plan at the vendor does not cover this.', operators],
   insufficient_audio_activity: ['The vendor heard nothing that it could work with.', 'Speak a little longer or louder.'],
   transcription_failed: ['The file was not transcribed.', 'Try another recording.'],
+  stopped: ['You stopped it.', again],
+  panel_busy: ['What this ticket is for is still under way.', 'Wait until it is done, or stop it. The ticket stays fresh.'],
+  not_yours: ['This ticket was printed for someone else.', 'Print one of your own.'],
   file_missing: ['No file was chosen.', 'Choose a recording, or use the sample.'],
   microphone_refused: ['The browser did not give the microphone.', 'Allow it in the address bar, or play the sample.'],
   microphone_missing: ['There is no microphone.', 'Plug one in, or play the sample.'],
@@ -49,11 +64,14 @@ const words = {
   page_fault: ['This page made a mistake.', 'Load it again.'],
 }
 
+/** @param {string} code */
+export const isKnown = (code) => Object.hasOwn(words, code)
+
 /**
  * @param {string} code
  * @returns {{happened: string, todo: string}} words for every code, known or not
  */
 export function wordsFor(code) {
-  const [happened, todo] = words[code] ?? ['It did not work.', again]
+  const [happened, todo] = isKnown(code) ? words[code] : ['It did not work.', again]
   return { happened, todo }
 }
