@@ -216,7 +216,7 @@ func TestThePageFitsAPhoneInBothThemes(t *testing.T) {
 	b := openBrowser(t)
 	backgrounds := map[string]string{}
 	for _, scheme := range []string{"light", "dark"} {
-		for _, width := range []int64{320, 360, 1280} {
+		for _, width := range []int64{320, 360, 640, 1024, 1280} {
 			b.run(chromedp.Func(func(ctx context.Context, page *chromedp.Target) error {
 				_, err := cdp.Call(ctx, page, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 					Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
@@ -263,6 +263,13 @@ func (b *browser) sees(expression string) {
 	read(b, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(40*time.Second)))
 }
 
+// press clicks once nothing is being printed: what moves is missed.
+func (b *browser) press(selector chromedp.CSS) {
+	b.t.Helper()
+	b.sees(`document.getAnimations().every((a) => !(a instanceof CSSAnimation))`)
+	b.run(chromedp.Click(selector))
+}
+
 // fails waits for the page to show a problem of this code.
 func (b *browser) fails(code string) string {
 	b.t.Helper()
@@ -289,7 +296,8 @@ func TestThePagePrintsTheTicketOutOfTheSlotWhereItIsSeen(t *testing.T) {
 		b.run(chromedp.EmulateViewport(size[0], size[1]))
 		b.signIn(d.url, "ada")
 		for _, tokenType := range []string{"realtime_scribe", "batch_scribe", "tts_websocket"} {
-			b.click("machine-" + tokenType)
+			// Pressed without the driver's scrolling, at the top of the page.
+			b.run(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`scrollTo(0, 0); document.querySelector(%q).click()`, id("machine-"+tokenType))))
 			b.run(chromedp.WaitVisible(ticket(tokenType, "fresh")))
 			b.sees(fmt.Sprintf(`(() => { const {top, bottom} = document.querySelector(%q).getBoundingClientRect(); return top >= 0 && bottom <= innerHeight })()`, ticket(tokenType, "fresh")))
 			if gap := read(b, chromedp.Evaluate[float64](fmt.Sprintf(`document.querySelector(%q).getBoundingClientRect().top - document.querySelector('#slot').getBoundingClientRect().bottom`, ticket(tokenType, "fresh")))); gap > 0 {
@@ -348,7 +356,7 @@ func TestThePageGivesEveryoneTheirOwnTicket(t *testing.T) {
 	b.shows(within(ticket("tts_websocket", "used"), "ticket-owner"), "ben")
 	b.shows(within(ticket("tts_websocket", "fresh"), "ticket-owner"), "ada")
 
-	b.run(chromedp.Click(within(ticket("tts_websocket", "fresh"), "ticket-try")))
+	b.press(within(ticket("tts_websocket", "fresh"), "ticket-try"))
 	b.fails("not_yours")
 	b.shows(within(ticket("tts_websocket", "fresh"), "ticket-owner"), "ada")
 	b.calm()
@@ -414,11 +422,11 @@ func TestThePageTakesAVendorsOtherErrorForNoRefusedTicket(t *testing.T) {
 	b.run(chromedp.WaitVisible(used))
 	for kind, code := range map[string]string{"credits_exhausted": "quota_exceeded", "scope_missing": "missing_permissions", "bad_gateway": "vendor_away", "html": "vendor_odd"} {
 		d.fault("transcribe", kind, 1)
-		b.run(chromedp.Click(within(used, "ticket-try-again")))
+		b.press(within(used, "ticket-try-again"))
 		b.fails(code)
 		b.shows(used, "The vendor could not be asked.")
 	}
-	b.run(chromedp.Click(within(used, "ticket-try-again")))
+	b.press(within(used, "ticket-try-again"))
 	b.shows(ticket("batch_scribe", "refused"), "Refused, as promised.")
 	b.confined()
 }
@@ -433,11 +441,11 @@ func TestThePageRaisesNoAlarmOverAnExpiredTicketThatIsStillTaken(t *testing.T) {
 	// The page's clock runs ahead of the vendor's.
 	b.run(chromedp.Evaluate[chromedp.Void](`{ const now = Date.now; Date.now = () => now() + 16 * 60 * 1000 }`))
 	b.run(chromedp.WaitVisible(ticket("realtime_scribe", "expired")))
-	b.run(chromedp.Click(within(ticket("realtime_scribe", "expired"), "ticket-try-again")))
+	b.press(within(ticket("realtime_scribe", "expired"), "ticket-try-again"))
 	if words := b.shows(ticket("realtime_scribe", "used"), "clock runs behind"); strings.Contains(words, "second time") {
 		t.Errorf("it says: %s", words)
 	}
-	b.run(chromedp.Click(within(ticket("realtime_scribe", "used"), "ticket-try-again")))
+	b.press(within(ticket("realtime_scribe", "used"), "ticket-try-again"))
 	b.shows(ticket("realtime_scribe", "refused"), "Refused, as promised.")
 	b.calm()
 }
@@ -479,7 +487,7 @@ func TestThePageShowsOneExchangeAtATime(t *testing.T) {
 	b.click("machine-tts_websocket")
 	b.shows(id("exchange-request"), "tts_websocket")
 	b.run(chromedp.WaitNotVisible(chromedp.CSS("#socket-part")))
-	b.run(chromedp.Click(within(ticket("realtime_scribe", "used"), "ticket-try-again")))
+	b.press(within(ticket("realtime_scribe", "used"), "ticket-try-again"))
 	b.shows("#socket-part", "with ticket 1")
 	b.run(chromedp.WaitNotVisible(id("exchange-request")))
 	b.calm()

@@ -5,6 +5,8 @@ import { speak } from './speech.js'
 import { recording } from './panel-file.js'
 import { transcribe } from './transcribe.js'
 
+const patience = 30_000 // milliseconds
+
 /**
  * @param {import('./tickets.js').Ticket} ticket
  * @param {import('./machine.js').Machine} machine
@@ -42,6 +44,6 @@ async function show(ticket, { exchange, fetch }) {
       await speak(grant, 'Once more', { watch, onAudio: ignore })
       break
     default:
-      await transcribe(grant, recording(), fetch)
+      await transcribe(grant, recording(), fetch, AbortSignal.timeout(patience))
   }
 }

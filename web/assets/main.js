@@ -22,6 +22,7 @@ const machine = new Machine({ session, exchange, tickets: new Tickets() })
 /** @type {Record<string, {turn: import('./turn.js').Turn, runWith(ticket: import('./tickets.js').Ticket): Promise<void>}>} */
 const panels = { realtime_scribe: new SpeakPanel(machine), tts_websocket: new HearPanel(machine), batch_scribe: new FilePanel(machine) }
 
+/** @param {import('./tickets.js').Ticket} ticket */
 machine.onTry = (ticket) => shown(async () => {
   if (ticket.state !== 'fresh') return tryAgain(ticket, machine)
   if (ticket.owner !== session.subject) throw new Problem(session.subject ? 'not_yours' : 'session_missing', { signIn: true })

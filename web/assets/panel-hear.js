@@ -32,7 +32,7 @@ export class HearPanel {
     const canvas = byId('wave')
     const player = new Player(canvas, speechRate)
     stop.addEventListener('abort', () => player.stop())
-    canvas.setAttribute('aria-label', 'The wave of what was heard: nothing yet')
+    canvas.setAttribute('aria-label', 'The wave of what came: nothing yet')
     try {
       this.#say('waiting', 'Getting a ticket.')
       const ticket = given ?? await this.machine.take('tts_websocket')
@@ -46,11 +46,11 @@ export class HearPanel {
         },
         signal: stop,
       }))
-      await player.heard()
+      const heard = await player.heard()
       stop.throwIfAborted()
-      const heard = player.seconds ? `Heard ${inSeconds(player.seconds)} of sound.` : 'The vendor sent no sound.'
-      canvas.setAttribute('aria-label', `The wave of what was heard: ${inSeconds(player.seconds)}`)
-      this.#say('done', `${heard} The ticket is used.`)
+      const length = `${inSeconds(player.seconds)} of sound`
+      canvas.setAttribute('aria-label', `The wave of what came: ${length}`)
+      this.#say('done', `${heard ? `Heard ${length}.` : player.seconds ? `Got ${length}, which this browser did not play.` : 'The vendor sent no sound.'} The ticket is used.`)
     } catch (error) {
       const problem = Problem.from(error)
       player.stop()

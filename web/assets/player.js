@@ -15,7 +15,8 @@ export class Player {
   #last = Promise.resolve()
   #drawing = 0
   #stopped = () => {}
-  #stop = new Promise((resolve) => { this.#stopped = () => resolve(undefined) })
+  /** @type {Promise<boolean>} */
+  #stop = new Promise((resolve) => { this.#stopped = () => resolve(false) })
 
   /**
    * To be made in the visitor's click: browsers play nothing before one.
@@ -52,10 +53,12 @@ export class Player {
     else this.#drawing ||= requestAnimationFrame(() => this.#follow())
   }
 
-  /** @returns {Promise<void>} when all that has come was heard, or would have been: a browser may keep silent */
+  /** @returns {Promise<boolean>} whether all that has come was heard; a browser may keep silent, and then it would have been */
   async heard() {
-    await Promise.race([this.#last, this.#stop, after((this.#due - this.#context.currentTime) * 1000 + grace)])
+    const wait = (this.#due - this.#context.currentTime) * 1000 + grace
+    const heard = await Promise.race([this.#last.then(() => true), this.#stop, after(wait).then(() => false)])
     this.stop()
+    return heard
   }
 
   /** Ends it, and leaves the wave. */
