@@ -420,7 +420,7 @@ func TestThePageTakesAVendorsOtherErrorForNoRefusedTicket(t *testing.T) {
 	b.click("file-sample")
 	used := ticket("batch_scribe", "used")
 	b.run(chromedp.WaitVisible(used))
-	for kind, code := range map[string]string{"credits_exhausted": "quota_exceeded", "scope_missing": "missing_permissions", "bad_gateway": "vendor_away", "html": "vendor_odd"} {
+	for kind, code := range map[string]string{"credits_exhausted": "quota_exceeded", "scope_missing": "missing_permissions", "server_error": "vendor_away", "html": "vendor_odd", "rate_limited": "rate_limited_vendor"} {
 		d.fault("transcribe", kind, 1)
 		b.press(within(used, "ticket-try-again"))
 		b.fails(code)

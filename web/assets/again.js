@@ -1,9 +1,9 @@
 // Tries a ticket that can be no good any more, to see it refused.
+import { transcribe } from './panel-file.js'
 import { Problem } from './problem.js'
-import { connectScribe } from './scribe.js'
+import { connectScribe, scribeRate } from './scribe.js'
+import { recording } from './sources.js'
 import { speak } from './speech.js'
-import { recording } from './panel-file.js'
-import { transcribe } from './transcribe.js'
 
 const patience = 30_000 // milliseconds
 
@@ -44,6 +44,6 @@ async function show(ticket, { exchange, fetch }) {
       await speak(grant, 'Once more', { watch, onAudio: ignore })
       break
     default:
-      await transcribe(grant, recording(), fetch, AbortSignal.timeout(patience))
+      await transcribe(grant, recording(scribeRate), fetch, AbortSignal.timeout(patience))
   }
 }

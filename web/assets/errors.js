@@ -1,6 +1,6 @@
 // Shows what went wrong where it went wrong, one problem at a time.
 import { byId, make } from './dom.js'
-import { later, wordsFor } from './words.js'
+import { later, wordsFor } from './problem.js'
 
 /** @type {(() => void) | null} */
 let clear = null

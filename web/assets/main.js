@@ -9,9 +9,8 @@ import { HearPanel } from './panel-hear.js'
 import { SpeakPanel } from './panel-speak.js'
 import { Problem } from './problem.js'
 import { offerProvocations } from './provoke.js'
-import { Session } from './session.js'
+import { Session, showVisitor } from './session.js'
 import { Tickets } from './tickets.js'
-import { showVisitor } from './visitor.js'
 
 const { dev, subject = '' } = document.body.dataset
 const isDev = dev !== undefined

@@ -1,9 +1,7 @@
 // Type and hear: text goes in, sound comes out.
 import { byId, inSeconds } from './dom.js'
-import { clearProblem, showProblem } from './errors.js'
 import { ride } from './machine.js'
 import { Player } from './player.js'
-import { Problem } from './problem.js'
 import { speak, speechRate } from './speech.js'
 import { Turn } from './turn.js'
 
@@ -11,7 +9,7 @@ export class HearPanel {
   /** @param {import('./machine.js').Machine} machine */
   constructor(machine) {
     this.machine = machine
-    this.turn = new Turn([byId('speech-play')], byId('speech-stop'))
+    this.turn = new Turn([byId('speech-play')], byId('speech-stop'), byId('hear-problems'))
     byId('speech').onsubmit = (/** @type {Event} */ event) => {
       event.preventDefault()
       this.run()
@@ -27,13 +25,11 @@ export class HearPanel {
   /** @param {import('./tickets.js').Ticket} [given] */
   async run(given) {
     if (this.turn.busy || !byId('speech').reportValidity()) return
-    clearProblem()
-    const stop = this.turn.begin()
     const canvas = byId('wave')
     const player = new Player(canvas, speechRate)
-    stop.addEventListener('abort', () => player.stop())
     canvas.setAttribute('aria-label', 'The wave of what came: nothing yet')
-    try {
+    await this.turn.run((text) => this.#say('failed', text), async (stop) => {
+      stop.addEventListener('abort', () => player.stop())
       this.#say('waiting', 'Getting a ticket.')
       const ticket = given ?? await this.machine.take('tts_websocket')
       stop.throwIfAborted()
@@ -51,14 +47,8 @@ export class HearPanel {
       const length = `${inSeconds(player.seconds)} of sound`
       canvas.setAttribute('aria-label', `The wave of what came: ${length}`)
       this.#say('done', `${heard ? `Heard ${length}.` : player.seconds ? `Got ${length}, which this browser did not play.` : 'The vendor sent no sound.'} The ticket is used.`)
-    } catch (error) {
-      const problem = Problem.from(error)
-      player.stop()
-      this.#say('failed', problem.code === 'stopped' ? 'Stopped.' : '')
-      if (problem.code !== 'stopped') showProblem(byId('hear-problems'), problem)
-    } finally {
-      this.turn.end()
-    }
+    })
+    player.stop()
   }
 
   /**

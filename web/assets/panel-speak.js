@@ -1,9 +1,7 @@
 // Speak: sound goes in, a transcript grows.
 import { byId, make } from './dom.js'
-import { clearProblem, showProblem } from './errors.js'
 import { ride } from './machine.js'
 import { level } from './pcm.js'
-import { Problem } from './problem.js'
 import { connectScribe, scribeRate } from './scribe.js'
 import { microphone, recorded } from './sources.js'
 import { Turn } from './turn.js'
@@ -15,7 +13,7 @@ export class SpeakPanel {
   /** @param {import('./machine.js').Machine} machine */
   constructor(machine) {
     this.machine = machine
-    this.turn = new Turn([byId('speak-mic'), byId('speak-sample')], byId('speak-stop'))
+    this.turn = new Turn([byId('speak-mic'), byId('speak-sample')], byId('speak-stop'), byId('speak-problems'))
     byId('speak-mic').onclick = () => this.run(() => microphone(scribeRate), true)
     byId('speak-sample').onclick = () => this.run(async () => recorded(scribeRate), false)
   }
@@ -31,30 +29,22 @@ export class SpeakPanel {
    * @param {boolean} endless whether only the visitor ends it
    * @param {import('./tickets.js').Ticket} [given]
    */
-  async run(open, endless, given) {
-    if (this.turn.busy) return
-    clearProblem()
-    const stop = this.turn.begin()
-    byId('committed').replaceChildren()
-    byId('partial').textContent = ''
-    /** @type {import('./sources.js').Source | undefined} */
-    let source
-    try {
+  run(open, endless, given) {
+    return this.turn.run((text) => this.#say(text), async (stop) => {
+      byId('committed').replaceChildren()
+      byId('partial').textContent = ''
       this.#say(endless ? 'Asking for the microphone.' : 'Getting a ticket.')
-      const opened = source = await open()
-      const ticket = given ?? await this.machine.take('realtime_scribe')
-      stop.throwIfAborted()
-      await ride(ticket, () => this.#listen(ticket, opened, endless, stop))
-      this.#say('Done. The ticket is used.')
-    } catch (error) {
-      const problem = Problem.from(error)
-      this.#say(problem.code === 'stopped' ? 'Stopped.' : '')
-      if (problem.code !== 'stopped') showProblem(byId('speak-problems'), problem)
-    } finally {
-      source?.stop()
-      this.#showLevel(-60)
-      this.turn.end()
-    }
+      const source = await open()
+      try {
+        const ticket = given ?? await this.machine.take('realtime_scribe')
+        stop.throwIfAborted()
+        await ride(ticket, () => this.#listen(ticket, source, endless, stop))
+        this.#say('Done. The ticket is used.')
+      } finally {
+        source.stop()
+        this.#showLevel(-60)
+      }
+    })
   }
 
   /**
@@ -65,7 +55,7 @@ export class SpeakPanel {
    */
   async #listen(ticket, source, endless, stop) {
     this.#say('Waiting for the vendor to take the ticket.')
-    /** @type {(problem: Problem | null) => void} */
+    /** @type {(problem: import('./problem.js').Problem | null) => void} */
     let ended = () => {}
     const end = new Promise((resolve) => { ended = resolve })
     const scribe = await connectScribe(ticket.grant, {

@@ -2,9 +2,9 @@
 // caller gets.
 import { byId, make } from './dom.js'
 import { clearProblem, showProblem } from './errors.js'
+import { newKey, problemOf, requestToken } from './machine.js'
 import { Problem } from './problem.js'
 import { demoSession } from './session.js'
-import { newKey, problemOf, requestToken } from './token.js'
 
 const type = 'realtime_scribe'
 const path = `v1/single-use-token/${type}`

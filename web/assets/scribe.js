@@ -1,8 +1,7 @@
 // Live transcription: one socket, one ticket.
-import { Problem } from './problem.js'
+import { Problem, vendorProblem } from './problem.js'
 import { openSocket, redeemingUrl, verdict } from './socket.js'
 import { base64 } from './pcm.js'
-import { vendorProblem } from './vendor.js'
 
 export const scribeRate = 16000 // samples a second
 
@@ -16,7 +15,7 @@ export const scribeRate = 16000 // samples a second
 
 /**
  * Connects and waits until the vendor has accepted the ticket.
- * @param {import('./token.js').Grant} grant
+ * @param {import('./machine.js').Grant} grant
  * @param {{watch: import('./socket.js').Watch, onPartial: (text: string) => void, onCommitted: (text: string) => void, onEnd: (problem: Problem | null) => void}} options
  *   onEnd is called once, for an accepted connection alone
  * @returns {Promise<Scribe>}

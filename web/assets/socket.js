@@ -14,7 +14,7 @@ const patience = 10_000 // milliseconds until a silent vendor is given up
 
 /**
  * Builds the address at which a token is redeemed.
- * @param {import('./token.js').Grant} grant
+ * @param {import('./machine.js').Grant} grant
  * @param {string} path
  * @param {Record<string, string>} parameters
  */

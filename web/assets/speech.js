@@ -1,8 +1,7 @@
 // Text to speech: one socket, one ticket, one text.
-import { Problem } from './problem.js'
+import { Problem, vendorProblem } from './problem.js'
 import { openSocket, redeemingUrl, verdict } from './socket.js'
 import { fromBase64 } from './pcm.js'
-import { vendorProblem } from './vendor.js'
 
 export const speechRate = 24000 // samples a second
 
@@ -12,7 +11,7 @@ const silence = 30_000 // milliseconds
 
 /**
  * Has text spoken. The first sound tells that the ticket was accepted.
- * @param {import('./token.js').Grant} grant
+ * @param {import('./machine.js').Grant} grant
  * @param {string} text
  * @param {{watch: import('./socket.js').Watch, onAudio: (samples: Int16Array) => void, signal?: AbortSignal}} options
  *   signal ends it, with its reason

@@ -24,7 +24,7 @@ export class Ticket {
 
   /**
    * @param {number} number
-   * @param {import('./token.js').Grant} grant
+   * @param {import('./machine.js').Grant} grant
    * @param {{owner: string, milliseconds: number, onTry: (ticket: Ticket) => void}} print
    *   whom it is for, what it took to print, and what its button does
    */
@@ -136,7 +136,7 @@ export class Tickets {
   }
 
   /**
-   * @param {import('./token.js').Grant} grant
+   * @param {import('./machine.js').Grant} grant
    * @param {ConstructorParameters<typeof Ticket>[2]} print
    */
   add(grant, print) {

@@ -1,5 +1,6 @@
 // One turn at a time: a part of the page that is busy cannot be started again,
 // and can be stopped.
+import { clearProblem, showProblem } from './errors.js'
 import { Problem } from './problem.js'
 
 export class Turn {
@@ -9,10 +10,12 @@ export class Turn {
   /**
    * @param {HTMLElement[]} starts the buttons that begin a turn
    * @param {HTMLElement} stop the button that ends it
+   * @param {HTMLElement} problems where it is shown what went wrong
    */
-  constructor(starts, stop) {
+  constructor(starts, stop, problems) {
     this.starts = starts
     this.stop = stop
+    this.problems = problems
     stop.onclick = () => {
       this.#now?.abort(new Problem('stopped'))
       this.#mark()
@@ -22,16 +25,27 @@ export class Turn {
 
   get busy() { return this.#now !== null }
 
-  /** @returns {AbortSignal} aborted with a problem when Stop is pressed */
-  begin() {
+  /**
+   * @param {(text: string) => void} say tells how it ended, if not well
+   * @param {(stop: AbortSignal) => Promise<void>} work stop is aborted, with a
+   *   problem, when Stop is pressed
+   */
+  async run(say, work) {
+    if (this.#now) return
+    clearProblem()
     this.#now = new AbortController()
     this.#mark()
-    return this.#now.signal
-  }
-
-  end() {
-    this.#now = null
-    this.#mark()
+    try {
+      await work(this.#now.signal)
+    } catch (error) {
+      const problem = Problem.from(error)
+      const isStopped = problem.code === 'stopped'
+      say(isStopped ? 'Stopped.' : '')
+      if (!isStopped) showProblem(this.problems, problem)
+    } finally {
+      this.#now = null
+      this.#mark()
+    }
   }
 
   // A button that is disabled would take the focus with it.
