@@ -49,7 +49,7 @@ func TestContrastIsEnoughInBothThemes(t *testing.T) {
 	const text, graphic = 4.5, 3
 	pairs := map[[2]string]float64{
 		{"on-accent", "accent"}: text, {"ground", "ink"}: text,
-		{"paper-ink", "paper"}: text, {"paper-soft", "paper"}: text, {"paper-accent", "paper"}: text,
+		{"paper-ink", "paper"}: text, {"paper-soft", "paper"}: text, {"paper-accent", "paper"}: text, {"paper", "slot"}: text,
 		{"edge", "ground"}: graphic, {"edge", "raised"}: graphic, {"paper-accent", "paper-line"}: graphic,
 	}
 	for _, colour := range []string{"ink", "soft", "accent", "grey"} {

@@ -1,9 +1,11 @@
 // Tries a ticket that can be no good any more, to see it refused.
+import { transcribe } from './panel-file.js'
 import { Problem } from './problem.js'
-import { connectScribe } from './scribe.js'
+import { connectScribe, scribeRate } from './scribe.js'
+import { recording } from './sources.js'
 import { speak } from './speech.js'
-import { recording } from './panel-file.js'
-import { transcribe } from './transcribe.js'
+
+const patience = 30_000 // milliseconds
 
 /**
  * @param {import('./tickets.js').Ticket} ticket
@@ -13,25 +15,27 @@ import { transcribe } from './transcribe.js'
 export async function tryAgain(ticket, machine) {
   ticket.use()
   try {
-    await show(ticket.grant, machine)
-    ticket.breakPromise()
+    await show(ticket, machine)
+    ticket.taken()
   } catch (error) {
     const problem = Problem.from(error)
     if (problem.code === 'auth_error') {
       ticket.refuse(problem.detail)
       return
     }
-    ticket.tear('The vendor could not be asked.')
+    ticket.unanswered()
     throw problem
   }
 }
 
 /**
- * @param {import('./token.js').Grant} grant
+ * @param {import('./tickets.js').Ticket} ticket
  * @param {import('./machine.js').Machine} machine
  */
-async function show(grant, { exchange: { watch }, fetch }) {
+async function show(ticket, { exchange, fetch }) {
   const ignore = () => {}
+  const { grant } = ticket
+  const watch = exchange.watch(ticket)
   switch (grant.tokenType) {
     case 'realtime_scribe':
       (await connectScribe(grant, { watch, onPartial: ignore, onCommitted: ignore, onEnd: ignore })).close()
@@ -40,6 +44,6 @@ async function show(grant, { exchange: { watch }, fetch }) {
       await speak(grant, 'Once more', { watch, onAudio: ignore })
       break
     default:
-      await transcribe(grant, recording(), 'sample.wav', fetch)
+      await transcribe(grant, recording(scribeRate), fetch, AbortSignal.timeout(patience))
   }
 }

@@ -1,6 +1,6 @@
 // Shows what went wrong where it went wrong, one problem at a time.
-import { make } from './dom.js'
-import { wordsFor } from './words.js'
+import { byId, make } from './dom.js'
+import { later, wordsFor } from './problem.js'
 
 /** @type {(() => void) | null} */
 let clear = null
@@ -22,18 +22,35 @@ export function showProblem(place, problem) {
   const said = make('div', { role: 'alert' })
   const wait = make('p', { 'data-testid': 'error-wait' })
   const box = make('div', { class: 'problem', 'data-testid': 'error', 'data-code': problem.code }, said, wait)
+  if (problem.signIn) box.append(...wayIn())
   box.append(make('p', {}, make('code', {}, facts + (problem.requestId ? `, request ${problem.requestId}` : ''))))
   place.append(box)
-  // An alert is read out when something comes into it, not when it comes.
-  said.append(make('p', {}, make('b', {}, happened)), make('p', {}, todo))
+  // An alert is read out when something comes into it, not when it comes. The
+  // countdown says to the eye when "later" is.
+  said.append(make('p', {}, make('b', {}, happened)), make('p', { class: problem.retryAfter && todo === later ? 'unseen' : '' }, todo))
   // What the service says stands in full among what just happened.
   if (problem.detail && !problem.requestId) said.append(make('p', { class: 'small' }, `It says: ${problem.detail}`))
+  box.scrollIntoView({ block: 'nearest' })
 
   const stop = countDown(wait, problem.retryAfter)
   clear = () => {
     stop()
     box.remove()
   }
+}
+
+/** @returns {HTMLElement[]} the way to the login or to the sign-in above, where there is one */
+function wayIn() {
+  const link = byId('login-link')
+  const name = byId('name')
+  if (link) return [make('a', { class: 'button', href: link.href, 'data-testid': 'error-sign-in' }, 'Sign in')]
+  if (!name) return []
+  const button = make('button', { type: 'button', 'data-testid': 'error-sign-in' }, 'Sign in')
+  button.onclick = () => {
+    byId('sign-in').hidden = false
+    name.select()
+  }
+  return [button]
 }
 
 /**
@@ -43,10 +60,8 @@ export function showProblem(place, problem) {
  * @returns {() => void} ends it
  */
 function countDown(place, seconds) {
-  if (!seconds) {
-    place.hidden = true
-    return () => {}
-  }
+  place.hidden = !seconds
+  if (!seconds) return () => {}
   const due = Date.now() + seconds * 1000
   const tell = () => {
     const left = Math.ceil((due - Date.now()) / 1000)

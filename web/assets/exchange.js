@@ -1,5 +1,6 @@
-// Shows the last request and its answer, and what was said on a socket after
-// it. Sessions and tokens are shortened before they are shown or copied.
+// Shows the last request and its answer, and what was said on a socket.
+// Sessions and tokens are shortened before they are shown or copied.
+import { command } from './curl.js'
 import { announce, byId, shorten } from './dom.js'
 
 const shownHeaders = ['Content-Type', 'Cache-Control', 'Retry-After', 'RateLimit', 'RateLimit-Policy',
@@ -8,10 +9,13 @@ const secretFields = new Set(['token', 'session', 'single_use_token'])
 const socketLines = 14
 
 export class Exchange {
+  /** Said above the command, such as what else has to be so. */
+  remark = ''
   /** @type {Map<string, string>} what each demo session was asked for with */
   #askedWith = new Map()
   /** @type {{kind: string, text: string, times: number}[]} */
   #lines = []
+  #token = '' // that the shown answer brought
 
   /** @param {{jwt: string, subject: string}} session @param {boolean} isDev */
   constructor(session, isDev) {
@@ -24,36 +28,55 @@ export class Exchange {
   fetch = async (input, init = {}) => {
     const url = new URL(String(input), document.baseURI)
     const began = performance.now()
-    const response = await fetch(url, init)
-    const text = await response.clone().text()
-    const took = performance.now() - began
-    if (url.pathname.endsWith('/dev/session') && response.ok) {
-      this.#askedWith.set(JSON.parse(text).session, String(init.body))
+    const took = () => `${Math.round(performance.now() - began)} ms`
+    try {
+      const response = await fetch(url, init)
+      const text = await response.clone().text()
+      const body = parsed(text)
+      if (url.pathname.endsWith('/dev/session') && response.ok) this.#askedWith.set(body.session, String(init.body))
+      this.#token = body?.token ?? ''
+      this.#show(url, init, answer(response, body ?? text, took()), response.ok)
+      return response
+    } catch (error) {
+      this.#token = ''
+      this.#show(url, init, `No answer, ${took()}\n\n${error}`, false)
+      throw error
     }
-    byId('request').textContent = this.#request(url, init)
-    byId('response').textContent = answer(response, text, took)
-    byId('curl').textContent = this.#curl(url, init, response.ok)
-    byId('copy-curl').disabled = false
-    byId('socket-part').hidden = true
-    this.#lines = []
-    return response
   }
 
-  /** @type {import('./socket.js').Watch} */
-  watch = {
-    opened: (address) => {
-      this.#lines = []
-      const url = new URL(address)
-      for (const name of secretFields) {
-        const secret = url.searchParams.get(name)
-        if (secret) url.searchParams.set(name, shorten(secret))
-      }
-      this.#say('open', decodeURIComponent(url.href))
-      byId('socket-part').hidden = false
-    },
-    sent: (frame) => this.#say(`→ ${frame.message_type ?? Object.keys(frame)} ${frame.commit ?? ''}`, `→ ${brief(frame)}`),
-    received: (frame) => this.#say(`← ${frame.message_type ?? Object.keys(frame)}`, `← ${brief(frame)}`),
-    closed: (code) => this.#say('closed', `closed, ${code}`),
+  /**
+   * Shows the socket that a ticket is used on, below the request that printed
+   * it if that is still there, else alone.
+   * @param {import('./tickets.js').Ticket} ticket
+   * @returns {import('./socket.js').Watch}
+   */
+  watch({ number, grant }) {
+    return {
+      opened: (address) => {
+        this.#lines = []
+        const url = new URL(address)
+        for (const name of secretFields) {
+          const secret = url.searchParams.get(name)
+          if (secret) url.searchParams.set(name, shorten(secret))
+        }
+        byId('socket-title').textContent = `On the socket, with ticket ${number}`
+        part('request-part', grant.token === this.#token)
+        part('socket-part', true)
+        this.#say('open', decodeURIComponent(url.href))
+      },
+      sent: (frame) => this.#say(`→ ${frame.message_type ?? Object.keys(frame)} ${frame.commit ?? ''}`, `→ ${brief(frame)}`),
+      received: (frame) => this.#say(`← ${frame.message_type ?? Object.keys(frame)}`, `← ${brief(frame)}`),
+      closed: (code) => this.#say('closed', `closed, ${code}`),
+    }
+  }
+
+  /** @param {URL} url @param {RequestInit} init @param {string} answered @param {boolean} worked */
+  #show(url, init, answered, worked) {
+    byId('request').textContent = this.#request(url, init)
+    byId('response').textContent = answered
+    byId('curl').textContent = (this.remark && `# ${this.remark}\n`) + command(url, init, { worked, claims: this.#claims(init), isDev: this.isDev })
+    part('request-part', true)
+    part('socket-part', false)
   }
 
   /**
@@ -82,64 +105,47 @@ export class Exchange {
     if (init.body instanceof FormData) {
       lines.push('', ...Array.from(init.body, ([name, value]) => `${name}: ${field(name, value)}`))
     } else if (init.body) {
-      lines.push('', String(init.body))
+      lines.push('', init.body instanceof Blob ? `${init.body.size} bytes` : String(init.body))
     }
     return lines.join('\n')
   }
 
   /**
-   * A command that does the same. It has no secret in it: it gets its own session.
-   * @param {URL} url
    * @param {RequestInit} init
-   * @param {boolean} worked
+   * @returns {string} what a session like the request's is asked for with; '' for none
    */
-  #curl(url, init, worked) {
-    const parts = [`curl ${init.method === 'GET' ? '' : `-X ${init.method} `}${quote(url.href)}`]
-    const headers = new Headers(init.headers)
-    const authorization = headers.get('Authorization')
-    const jwt = authorization?.replace('Bearer ', '') ?? ''
-    let before = ''
-    if (this.#askedWith.has(jwt) || (!authorization && init.credentials !== 'omit' && !init.body)) {
-      before = this.#getSession(this.#askedWith.get(jwt) ?? JSON.stringify({ sub: this.session.subject }))
-      parts.push('-H "Authorization: Bearer $SESSION"')
-    } else if (authorization) {
-      parts.push(`-H ${quote(`Authorization: ${authorization}`)}`)
-    }
-    // The key of one that worked would only give the same ticket once more.
-    const key = headers.get('Idempotency-Key')
-    if (key && !worked) parts.push(`-H ${quote(`Idempotency-Key: ${key}`)}`)
-    if (init.body instanceof FormData) {
-      for (const [name, value] of init.body) {
-        parts.push(`-F ${value instanceof File ? quote(`${name}=@${value.name}`) : secretFields.has(name) ? `${name}="$TOKEN"` : `${name}=${value}`}`)
-      }
-    } else if (init.body) {
-      parts.push("-H 'Content-Type: application/json'", `-d ${quote(String(init.body))}`)
-    }
-    return before + parts.join(' \\\n  ')
-  }
-
-  /** @param {string} claims */
-  #getSession(claims) {
-    if (!this.isDev) return 'SESSION=   # the session JWT of who asks\n'
-    const url = quote(new URL('dev/session', document.baseURI).href)
-    return `SESSION=$(curl -s ${url} \\\n  -H 'Content-Type: application/json' -d ${quote(claims)} \\\n  | sed 's/.*"session":"\\([^"]*\\)".*/\\1/')\n`
+  #claims(init) {
+    const jwt = new Headers(init.headers).get('Authorization')?.replace('Bearer ', '') ?? ''
+    const own = this.session.subject && JSON.stringify({ sub: this.session.subject })
+    if (init.body instanceof FormData) return own // the token that is in it was asked for so
+    return jwt ? this.#askedWith.get(jwt) ?? '' : init.credentials === 'omit' || init.body ? '' : own
   }
 }
 
-/** @param {Response} response @param {string} text @param {number} took */
-function answer(response, text, took) {
-  const lines = [`${response.status} ${response.statusText}`.trim() + `, ${Math.round(took)} ms`]
+/** @param {string} id @param {boolean} isShown */
+function part(id, isShown) {
+  byId('nothing-yet').hidden = true
+  byId(id).hidden = !isShown
+}
+
+/** @param {string} text @returns {any} */
+function parsed(text) {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
+/** @param {Response} response @param {any} body @param {string} took */
+function answer(response, body, took) {
+  const lines = [`${response.status} ${response.statusText}`.trim() + `, ${took}`]
   for (const name of shownHeaders) {
     const value = response.headers.get(name)
     if (value) lines.push(`${name}: ${value}`)
   }
-  try {
-    const hide = (/** @type {string} */ name, /** @type {any} */ value) => (secretFields.has(name) ? shorten(String(value)) : value)
-    text = JSON.stringify(JSON.parse(text), hide, 2)
-  } catch {
-    text = text.slice(0, 500)
-  }
-  return [...lines, '', text].join('\n')
+  const hide = (/** @type {string} */ name, /** @type {any} */ value) => (secretFields.has(name) ? shorten(String(value)) : value)
+  return [...lines, '', typeof body === 'string' ? body.slice(0, 500) : JSON.stringify(body, hide, 2)].join('\n')
 }
 
 /** @param {string} name @param {FormDataEntryValue} value */
@@ -150,9 +156,6 @@ const brief = (frame) => JSON.stringify(frame, (name, value) => {
   if (/alignment$/i.test(name)) return value && '…'
   return typeof value === 'string' && value.length > 160 ? `${value.length} characters` : value
 })
-
-/** @param {string} text as one word of a shell */
-const quote = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
 
 /** @param {HTMLElement} element */
 async function copy(element) {

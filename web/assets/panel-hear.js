@@ -1,15 +1,15 @@
 // Type and hear: text goes in, sound comes out.
 import { byId, inSeconds } from './dom.js'
-import { clearProblem, showProblem } from './errors.js'
 import { ride } from './machine.js'
 import { Player } from './player.js'
-import { Problem } from './problem.js'
 import { speak, speechRate } from './speech.js'
+import { Turn } from './turn.js'
 
 export class HearPanel {
   /** @param {import('./machine.js').Machine} machine */
   constructor(machine) {
     this.machine = machine
+    this.turn = new Turn([byId('speech-play')], byId('speech-stop'), byId('hear-problems'))
     byId('speech').onsubmit = (/** @type {Event} */ event) => {
       event.preventDefault()
       this.run()
@@ -24,36 +24,31 @@ export class HearPanel {
 
   /** @param {import('./tickets.js').Ticket} [given] */
   async run(given) {
-    if (this.busy || !byId('speech').reportValidity()) return
-    this.busy = true
-    clearProblem()
-    byId('speech-play').setAttribute('aria-disabled', 'true')
+    if (this.turn.busy || !byId('speech').reportValidity()) return
     const canvas = byId('wave')
-    canvas.setAttribute('aria-label', 'The wave of what was heard: nothing yet')
     const player = new Player(canvas, speechRate)
-    try {
+    canvas.setAttribute('aria-label', 'The wave of what came: nothing yet')
+    await this.turn.run((text) => this.#say('failed', text), async (stop) => {
+      stop.addEventListener('abort', () => player.stop())
       this.#say('waiting', 'Getting a ticket.')
       const ticket = given ?? await this.machine.take('tts_websocket')
+      stop.throwIfAborted()
       this.#say('waiting', 'Waiting for the vendor to speak.')
       await ride(ticket, () => speak(ticket.grant, byId('speech-text').value, {
-        watch: this.machine.exchange.watch,
+        watch: this.machine.exchange.watch(ticket),
         onAudio: (samples) => {
           player.play(samples)
           this.#say('playing', 'Playing.')
         },
+        signal: stop,
       }))
-      await player.heard()
-      const heard = player.seconds ? `Heard ${inSeconds(player.seconds)} of sound.` : 'The vendor sent no sound.'
-      canvas.setAttribute('aria-label', `The wave of what was heard: ${inSeconds(player.seconds)}`)
-      this.#say('done', `${heard} The ticket is used.`)
-    } catch (error) {
-      player.stop()
-      this.#say('failed', '')
-      showProblem(byId('hear-problems'), Problem.from(error))
-    } finally {
-      byId('speech-play').removeAttribute('aria-disabled')
-      this.busy = false
-    }
+      const heard = await player.heard()
+      stop.throwIfAborted()
+      const length = `${inSeconds(player.seconds)} of sound`
+      canvas.setAttribute('aria-label', `The wave of what came: ${length}`)
+      this.#say('done', `${heard ? `Heard ${length}.` : player.seconds ? `Got ${length}, which this browser did not play.` : 'The vendor sent no sound.'} The ticket is used.`)
+    })
+    player.stop()
   }
 
   /**

@@ -1,11 +1,10 @@
 // Speak: sound goes in, a transcript grows.
 import { byId, make } from './dom.js'
-import { clearProblem, showProblem } from './errors.js'
 import { ride } from './machine.js'
 import { level } from './pcm.js'
-import { Problem } from './problem.js'
 import { connectScribe, scribeRate } from './scribe.js'
 import { microphone, recorded } from './sources.js'
+import { Turn } from './turn.js'
 
 const loud = -45 // dBFS; quieter is a pause
 const pauseChunks = 8 // tenths of a second of quiet that end a passage
@@ -14,11 +13,9 @@ export class SpeakPanel {
   /** @param {import('./machine.js').Machine} machine */
   constructor(machine) {
     this.machine = machine
-    /** @type {() => void} */
-    this.stop = () => {}
+    this.turn = new Turn([byId('speak-mic'), byId('speak-sample')], byId('speak-stop'), byId('speak-problems'))
     byId('speak-mic').onclick = () => this.run(() => microphone(scribeRate), true)
     byId('speak-sample').onclick = () => this.run(async () => recorded(scribeRate), false)
-    byId('speak-stop').onclick = () => this.stop()
   }
 
   /** @param {import('./tickets.js').Ticket} ticket */
@@ -32,42 +29,37 @@ export class SpeakPanel {
    * @param {boolean} endless whether only the visitor ends it
    * @param {import('./tickets.js').Ticket} [given]
    */
-  async run(open, endless, given) {
-    if (this.busy) return
-    clearProblem()
-    this.#setBusy(true)
-    byId('committed').replaceChildren()
-    byId('partial').textContent = ''
-    /** @type {import('./sources.js').Source | undefined} */
-    let source
-    try {
+  run(open, endless, given) {
+    return this.turn.run((text) => this.#say(text), async (stop) => {
+      byId('committed').replaceChildren()
+      byId('partial').textContent = ''
       this.#say(endless ? 'Asking for the microphone.' : 'Getting a ticket.')
-      const opened = source = await open()
-      const ticket = given ?? await this.machine.take('realtime_scribe')
-      await ride(ticket, () => this.#listen(ticket.grant, opened, endless))
-      this.#say('Done. The ticket is used.')
-    } catch (error) {
-      this.#say('')
-      showProblem(byId('speak-problems'), Problem.from(error))
-    } finally {
-      source?.stop()
-      this.#showLevel(-60)
-      this.#setBusy(false)
-    }
+      const source = await open()
+      try {
+        const ticket = given ?? await this.machine.take('realtime_scribe')
+        stop.throwIfAborted()
+        await ride(ticket, () => this.#listen(ticket, source, endless, stop))
+        this.#say('Done. The ticket is used.')
+      } finally {
+        source.stop()
+        this.#showLevel(-60)
+      }
+    })
   }
 
   /**
-   * @param {import('./token.js').Grant} grant
+   * @param {import('./tickets.js').Ticket} ticket
    * @param {import('./sources.js').Source} source
    * @param {boolean} endless
+   * @param {AbortSignal} stop
    */
-  async #listen(grant, source, endless) {
+  async #listen(ticket, source, endless, stop) {
     this.#say('Waiting for the vendor to take the ticket.')
-    /** @type {(problem: Problem | null) => void} */
+    /** @type {(problem: import('./problem.js').Problem | null) => void} */
     let ended = () => {}
     const end = new Promise((resolve) => { ended = resolve })
-    const scribe = await connectScribe(grant, {
-      watch: this.machine.exchange.watch,
+    const scribe = await connectScribe(ticket.grant, {
+      watch: this.machine.exchange.watch(ticket),
       onPartial: (text) => { byId('partial').textContent = text },
       onCommitted: (text) => {
         byId('partial').textContent = ''
@@ -76,14 +68,14 @@ export class SpeakPanel {
       onEnd: ended,
     })
     this.#say(endless ? 'Listening. Speak, then press Stop.' : 'Playing the sample.')
+    let isOver = false
     const finish = () => {
-      this.stop = () => {}
+      if (isOver) return
+      isOver = true
       source.stop()
-      byId('speak-stop').disabled = true
       this.#say('Waiting for the last words.')
       scribe.finish()
     }
-    this.stop = finish
     const pause = pauses(endless ? scribe.commit : () => {})
     source.start((samples) => {
       scribe.send(samples)
@@ -91,21 +83,10 @@ export class SpeakPanel {
       pause(now)
       this.#showLevel(now)
     }, finish)
+    stop.addEventListener('abort', finish)
+    if (stop.aborted) finish()
     const problem = await end
     if (problem) throw problem
-  }
-
-  /** @param {boolean} busy */
-  #setBusy(busy) {
-    this.busy = busy
-    // A button that is disabled takes the focus with it.
-    const focused = /** @type {HTMLElement | null} */ (document.activeElement)
-    const hadFocus = byId('speak').contains(focused)
-    if (busy) this.pressed = focused
-    byId('speak-stop').disabled = !busy
-    byId('speak-mic').disabled = byId('speak-sample').disabled = busy
-    if (hadFocus) (busy ? byId('speak-stop') : this.pressed).focus()
-    this.stop = () => {}
   }
 
   /** @param {string} text */

@@ -1,5 +1,8 @@
 // Plays sound as it comes, and draws the wave of it: played in the accent,
 // still to come in grey.
+import { after } from './dom.js'
+
+const grace = 1000 // milliseconds after the sound should be over
 
 export class Player {
   #context = new AudioContext()
@@ -11,6 +14,9 @@ export class Player {
   /** @type {Promise<void>} */
   #last = Promise.resolve()
   #drawing = 0
+  #stopped = () => {}
+  /** @type {Promise<boolean>} */
+  #stop = new Promise((resolve) => { this.#stopped = () => resolve(false) })
 
   /**
    * To be made in the visitor's click: browsers play nothing before one.
@@ -30,7 +36,7 @@ export class Player {
 
   /** @param {Int16Array} samples */
   play(samples) {
-    if (!samples.length) return
+    if (!samples.length || this.#context.state === 'closed') return
     const buffer = this.#context.createBuffer(1, samples.length, this.rate)
     buffer.copyToChannel(Float32Array.from(samples, (value) => value / 32768), 0)
     const source = this.#context.createBufferSource()
@@ -47,16 +53,19 @@ export class Player {
     else this.#drawing ||= requestAnimationFrame(() => this.#follow())
   }
 
-  /** @returns {Promise<void>} when all that has come was heard */
+  /** @returns {Promise<boolean>} whether all that has come was heard; a browser may keep silent, and then it would have been */
   async heard() {
-    await this.#last
+    const wait = (this.#due - this.#context.currentTime) * 1000 + grace
+    const heard = await Promise.race([this.#last.then(() => true), this.#stop, after(wait).then(() => false)])
     this.stop()
+    return heard
   }
 
   /** Ends it, and leaves the wave. */
   stop() {
     cancelAnimationFrame(this.#drawing)
     this.#drawing = 0
+    this.#stopped()
     this.#draw()
     if (this.#context.state !== 'closed') this.#context.close()
   }
@@ -77,9 +86,9 @@ export class Player {
     const heard = this.still ? 1 : (this.#context.currentTime - this.#begin) / (this.seconds || 1)
     const bar = 3 * devicePixelRatio
     const bars = Math.floor(width / bar)
-    const peaks = this.#peaks(bars)
+    const loudness = this.#loudness(bars)
     for (let i = 0; i < bars; i++) {
-      const tall = Math.max(devicePixelRatio, peaks[i] * height * 0.9)
+      const tall = Math.max(devicePixelRatio, Math.min(1, loudness[i] * 2) * height)
       pen.fillStyle = this.#total && i / bars < heard ? accent : grey
       pen.fillRect(i * bar, (height - tall) / 2, bar * 0.66, tall)
     }
@@ -87,17 +96,15 @@ export class Player {
 
   /**
    * @param {number} count
-   * @returns {Float32Array} the loudest of each part, 0 to 1
+   * @returns {Float32Array} the root mean square of each part, 0 to 1: peaks
+   *   would all be as tall as each other
    */
-  #peaks(count) {
-    const peaks = new Float32Array(count)
+  #loudness(count) {
+    const sums = new Float32Array(count)
     let at = 0
     for (const chunk of this.#chunks) {
-      for (const value of chunk) {
-        const i = Math.floor(at++ * count / this.#total)
-        peaks[i] = Math.max(peaks[i], Math.abs(value) / 32768)
-      }
+      for (const value of chunk) sums[Math.floor(at++ * count / this.#total)] += (value / 32768) ** 2
     }
-    return peaks
+    return sums.map((sum) => Math.sqrt(sum * count / this.#total))
   }
 }

@@ -2,11 +2,13 @@
 // caller gets.
 import { byId, make } from './dom.js'
 import { clearProblem, showProblem } from './errors.js'
+import { newKey, problemOf, requestToken } from './machine.js'
 import { Problem } from './problem.js'
 import { demoSession } from './session.js'
-import { newKey, problemOf, requestToken } from './token.js'
 
 const type = 'realtime_scribe'
+const path = `v1/single-use-token/${type}`
+const tries = 8 // until a vendor that fails shows: tickets may have been ready before
 
 /** @typedef {import('./machine.js').Machine} Machine */
 
@@ -22,7 +24,9 @@ const provocations = [
   ['key-reused', 'Use one key twice', '422 idempotency_key_reused', keyReused],
   ['malformed', 'Send a bad key', '400 invalid_request', async (machine) => machine.ask(type, { ...await stranger(machine), idempotencyKey: 'two words' })],
   ['unknown-type', 'Ask for another ticket', '404 unknown_token_type', async (machine) => machine.ask('paper', await stranger(machine))],
-  ['wrong-method', 'Use the wrong method', '405 method_not_allowed', wrongMethod],
+  ['not-found', 'Go to a wrong address', '404 not_found', (machine) => send('v1/tickets', {}, machine)],
+  ['too-large', 'Send too much', '413 request_too_large', (machine) => send(path, { method: 'POST', body: new Blob([new Uint8Array(17_000)]) }, machine)],
+  ['wrong-method', 'Use the wrong method', '405 method_not_allowed', (machine) => send(path, {}, machine)],
 ]
 
 /** @param {Machine} machine */
@@ -62,7 +66,8 @@ async function stranger(machine, claims = {}) {
 
 /** @param {Machine} machine */
 async function tooMany(machine) {
-  for (let i = 0; i < 60; i++) await machine.ask(type)
+  const asStranger = await stranger(machine)
+  for (let i = 0; i < 60; i++) await machine.ask(type, asStranger)
 }
 
 /** @param {Machine} machine */
@@ -86,14 +91,18 @@ async function keyReused(machine) {
   await machine.ask('tts_websocket', options)
 }
 
-/** @param {Machine} machine */
-async function wrongMethod(machine) {
-  const response = await machine.fetch(`v1/single-use-token/${type}`, { method: 'GET', ...await stranger(machine) })
-  throw await problemOf(response)
+/**
+ * @param {string} address
+ * @param {RequestInit} init
+ * @param {Machine} machine
+ */
+async function send(address, init, machine) {
+  const response = await machine.fetch(address, { method: 'GET', ...init, ...await stranger(machine) })
+  if (!response.ok) throw await problemOf(response)
 }
 
 /**
- * Has the sandbox fail for as long as one request takes.
+ * Has the sandbox fail until that shows.
  * @param {string} fault
  * @param {Machine} machine
  */
@@ -101,12 +110,14 @@ async function withFault(fault, machine) {
   const asStranger = await stranger(machine)
   const told = await fetch('_sandbox/faults', {
     method: 'POST', headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ operation: 'mint', fault, times: 10 }),
+    body: JSON.stringify({ operation: 'mint', fault, times: 60 }),
   })
   if (!told.ok) throw new Problem('page_fault', { detail: 'The sandbox does not know this fault.' })
+  machine.exchange.remark = `The vendor was told to fail before this: ${fault}`
   try {
-    await machine.ask(type, asStranger)
+    for (let i = 0; i < tries; i++) await machine.ask(type, asStranger)
   } finally {
+    machine.exchange.remark = ''
     await fetch('_sandbox/faults', { method: 'DELETE' })
   }
 }

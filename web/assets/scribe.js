@@ -1,5 +1,5 @@
 // Live transcription: one socket, one ticket.
-import { Problem } from './problem.js'
+import { Problem, vendorProblem } from './problem.js'
 import { openSocket, redeemingUrl, verdict } from './socket.js'
 import { base64 } from './pcm.js'
 
@@ -15,7 +15,7 @@ export const scribeRate = 16000 // samples a second
 
 /**
  * Connects and waits until the vendor has accepted the ticket.
- * @param {import('./token.js').Grant} grant
+ * @param {import('./machine.js').Grant} grant
  * @param {{watch: import('./socket.js').Watch, onPartial: (text: string) => void, onCommitted: (text: string) => void, onEnd: (problem: Problem | null) => void}} options
  *   onEnd is called once, for an accepted connection alone
  * @returns {Promise<Scribe>}
@@ -50,7 +50,7 @@ export async function connectScribe(grant, { watch, onPartial, onCommitted, onEn
           break
         default:
           if (typeof frame.error === 'string') {
-            trouble = new Problem(codeOf(frame.message_type), { detail: frame.error })
+            trouble = vendorProblem(frame.message_type, { detail: frame.error })
             acceptance.reject(trouble)
             last?.resolve()
           }
@@ -93,10 +93,4 @@ export async function connectScribe(grant, { watch, onPartial, onCommitted, onEn
     },
     close: () => socket.close(),
   }
-}
-
-/** @param {unknown} messageType */
-function codeOf(messageType) {
-  // The service has a code of the same name for its own limit.
-  return messageType === 'rate_limited' ? 'rate_limited_vendor' : String(messageType)
 }

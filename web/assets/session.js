@@ -1,5 +1,7 @@
-// Who is signed in. A demo session is kept in memory alone; a reload finds the
-// cookie, which scripts cannot read.
+// Who is signed in, as the page shows it, and the way in. A demo session is kept
+// in memory alone; a reload finds the cookie, which scripts cannot read.
+import { announce, byId } from './dom.js'
+import { clearProblem, showProblem } from './errors.js'
 import { Problem } from './problem.js'
 
 export class Session {
@@ -8,6 +10,7 @@ export class Session {
   /** @param {string} subject who the service says is signed in by cookie, or '' */
   constructor(subject) {
     this.subject = subject
+    this.onChange = () => {}
   }
 
   /** @returns {string} the JWT, or '' where only a cookie speaks */
@@ -26,8 +29,17 @@ export class Session {
    */
   async signIn(subject, fetcher) {
     const { session } = await demoSession({ sub: subject }, fetcher)
-    this.#jwt = session
+    this.#become(subject, session)
+  }
+
+  /** The service does not take the session any more. */
+  end() { this.#become('', '') }
+
+  /** @param {string} subject @param {string} jwt */
+  #become(subject, jwt) {
     this.subject = subject
+    this.#jwt = jwt
+    this.onChange()
   }
 }
 
@@ -48,4 +60,59 @@ export async function demoSession(claims, fetcher, credentials = 'same-origin') 
     throw new Problem('sign_in_failed', { status: response.status, detail: body.error ?? body.detail ?? '' })
   }
   return body
+}
+
+/** @param {import('./machine.js').Machine} machine */
+export function showVisitor({ session, fetch }) {
+  const form = byId('sign-in')
+  session.onChange = () => {
+    byId('subject').textContent = session.subject
+    byId('who').hidden = !session.subject
+    const way = form ?? byId('login')
+    way.hidden = Boolean(session.subject)
+  }
+  if (form) demoSignIn(form, session, fetch)
+
+  const link = byId('login-link')
+  if (!link) return
+  const url = new URL(link.href)
+  url.searchParams.set('return_to', link.dataset.returnTo || location.href)
+  link.href = url.href
+}
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {import('./session.js').Session} session
+ * @param {typeof fetch} fetcher
+ */
+function demoSignIn(form, session, fetcher) {
+  const name = byId('name')
+  const another = byId('sign-in-again')
+  const cancel = byId('sign-in-cancel')
+  const back = () => {
+    form.hidden = true
+    another.focus()
+  }
+  form.onsubmit = async (event) => {
+    event.preventDefault()
+    clearProblem()
+    try {
+      await session.signIn(name.value.trim(), fetcher)
+      cancel.hidden = true
+      announce(`Signed in as ${session.subject}.`)
+      byId('machine').focus({ preventScroll: true })
+    } catch (error) {
+      showProblem(byId('sign-in-problems'), Problem.from(error))
+    }
+  }
+  another.onclick = () => {
+    name.value = session.subject
+    form.hidden = cancel.hidden = false
+    name.select()
+  }
+  cancel.onclick = back
+  form.onkeydown = ({ key }) => {
+    if (key === 'Escape' && session.subject) back()
+  }
+  if (session.subject) name.value = session.subject
 }

@@ -14,7 +14,7 @@ const patience = 10_000 // milliseconds until a silent vendor is given up
 
 /**
  * Builds the address at which a token is redeemed.
- * @param {import('./token.js').Grant} grant
+ * @param {import('./machine.js').Grant} grant
  * @param {string} path
  * @param {Record<string, string>} parameters
  */
@@ -60,18 +60,24 @@ export function openSocket(url, watch, { onOpen, onFrame, onEnd }) {
 }
 
 /**
- * A promise that is settled from outside, and fails where nobody does in time.
+ * A promise that is settled from outside, and fails where nobody does and
+ * nothing is heard for too long.
  * @param {number} [milliseconds]
  */
 export function verdict(milliseconds = patience) {
   let resolve = () => {}
-  let reject = (/** @type {Problem} */ _) => {}
+  let reject = (/** @type {unknown} */ _) => {}
+  let timer = 0
   const promise = /** @type {Promise<void>} */ (new Promise((yes, no) => {
     resolve = yes
     reject = no
   }))
-  const timer = setTimeout(() => reject(new Problem('socket_silent')), milliseconds)
   const stop = () => clearTimeout(timer)
+  const wait = () => {
+    stop()
+    timer = window.setTimeout(() => reject(new Problem('socket_silent')), milliseconds)
+  }
+  wait()
   promise.then(stop, stop)
-  return { promise, resolve, reject }
+  return { promise, resolve, reject, /** Something was heard. */ wait }
 }
