@@ -1,6 +1,6 @@
 // In dev alone: makes each thing go wrong once, so that one can see what a
 // caller gets.
-import { byId, make } from './dom.js'
+import { after, byId, make } from './dom.js'
 import { clearProblem, showProblem } from './errors.js'
 import { newKey, problemOf, requestToken } from './machine.js'
 import { Problem } from './problem.js'
@@ -115,7 +115,15 @@ async function withFault(fault, machine) {
   if (!told.ok) throw new Problem('page_fault', { detail: 'The sandbox does not know this fault.' })
   machine.exchange.remark = `The vendor was told to fail before this: ${fault}`
   try {
-    for (let i = 0; i < tries; i++) await machine.ask(type, asStranger)
+    for (let i = 0; i < tries; i++) {
+      try {
+        await machine.ask(type, asStranger)
+      } catch (error) {
+        // A vendor that was away a moment ago is left alone for a while.
+        if (Problem.from(error).code !== 'vendor_unavailable' || fault === 'server_error') throw error
+        await after(Problem.from(error).retryAfter * 1000)
+      }
+    }
   } finally {
     machine.exchange.remark = ''
     await fetch('_sandbox/faults', { method: 'DELETE' })
