@@ -114,6 +114,46 @@ func TestAPromotionRevivesNoTokenThatWasHandedOut(t *testing.T) {
 	}
 }
 
+// The server gets its role back without a restart, so it is the same process;
+// meanwhile nobody has touched the pool on the other.
+func TestARoleThatComesBackRevivesNoTokenThatWasHandedOut(t *testing.T) {
+	t.Parallel()
+	server, other := testredis.Start(t), testredis.Start(t)
+	h := realHouse(t, server)
+	h.filled(3)
+	other.Follow(server)
+	other.Promote()
+	d := h.open(h.withPool(0, 3))
+	handedOut := map[string]bool{}
+	for range 3 {
+		handedOut[must(t, d, request("ada", "")).Token.Reveal()] = true
+	}
+	server.Follow(other)
+	server.Promote()
+	if n := h.pooled(); n != 3 {
+		t.Fatalf("%d tokens came back, so this shows nothing", n)
+	}
+	for range 3 {
+		g := must(t, h.open(h.withPool(0, 3)), request("bob", ""))
+		if g.Source != dispenser.SourceMint || handedOut[g.Token.Reveal()] {
+			t.Errorf("a token of before was handed out again: source %s", g.Source)
+		}
+	}
+}
+
+func TestReservationsWhoseAnswerWasLostAreGivenUp(t *testing.T) {
+	t.Parallel()
+	server := testredis.Start(t)
+	h := realHouse(t, server)
+	h.filled(1) // and the scripts are known
+	line := server.Proxy(t)
+	line.Lose(1)
+	h.run(h.open(h.withPool(3, 3), h.at(line.URL), func(cfg *dispenser.Config) { cfg.RequestTimeout = time.Hour }))
+	h.eventually("answers are lost", func() bool { return len(h.keys("m:")) == 3 })
+	line.Lose(0)
+	h.eventually("the pool is filled all the same", func() bool { return h.pooled() == 3 })
+}
+
 func TestWithoutTheRightToAskWhoRedisIsThereIsNoPool(t *testing.T) {
 	t.Parallel()
 	server := testredis.Start(t)
