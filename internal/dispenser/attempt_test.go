@@ -182,6 +182,7 @@ func closingWaits(t *testing.T, h *house) {
 func commandGoesOn(t *testing.T, h *house) {
 	gone, leave := context.WithCancel(t.Context())
 	leave()
+	h.vendor.gate = make(chan struct{}) // else the token may be there in the same moment
 	d := h.open()
 	if _, err := d.Dispense(gone, request("ada", "")); !errors.Is(err, context.Canceled) {
 		t.Errorf("error = %v", err)
@@ -189,6 +190,7 @@ func commandGoesOn(t *testing.T, h *house) {
 	if n := h.board.Report().Dependencies["redis"].State; n != "up" {
 		t.Errorf("redis is %s since a caller has gone", n)
 	}
+	close(h.vendor.gate)
 	if g := must(t, d, request("ada", "")); g.Limits[0].Remaining != 8 {
 		t.Errorf("%d left: the first charge is not known", g.Limits[0].Remaining)
 	}
