@@ -3,6 +3,7 @@ package dispenser
 import (
 	"container/list"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -97,6 +98,9 @@ func (d *desk) fetch(t vendorclient.TokenType) (token vendorclient.Token, isSpar
 	defer d.mu.Unlock()
 	l := d.lines[t]
 	l.calls--
+	if l.refused(m) {
+		return vendorclient.Token{}, false, m.err
+	}
 	first := l.waiting.Front()
 	if first == nil || m.err != nil && l.calls >= l.waiting.Len() {
 		return m.token, m.err == nil, m.err
@@ -104,6 +108,29 @@ func (d *desk) fetch(t vendorclient.TokenType) (token vendorclient.Token, isSpar
 	l.waiting.Remove(first)
 	first.Value.(chan minted) <- m
 	return vendorclient.Token{}, false, m.err
+}
+
+// refused tells those to whom an error belongs that never reached the vendor,
+// and reports whether m is one: with a breaker open nobody waits for anything,
+// and in a full queue the last to come has no place.
+func (l *line) refused(m minted) bool {
+	var vendorError *vendorclient.Error
+	if !errors.As(m.err, &vendorError) {
+		return false
+	}
+	switch vendorError.Kind {
+	case vendorclient.KindBreakerOpen:
+		for l.waiting.Len() > 0 {
+			l.waiting.Remove(l.waiting.Front()).(chan minted) <- m
+		}
+		return true
+	case vendorclient.KindQueueFull:
+		if l.calls < l.waiting.Len() {
+			l.waiting.Remove(l.waiting.Back()).(chan minted) <- m
+		}
+		return true
+	}
+	return false
 }
 
 // call is one call; no request's own recovery stands above its goroutine.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -166,5 +167,36 @@ func TestAFailureIsTheFirstWaitersUnlessAnotherCallIsUnderWayForThem(t *testing.
 	ended.Wait()
 	if len(p.calls) != 0 || p.desk.lines[vendorclient.BatchScribe].calls != 0 {
 		t.Error("calls are left over")
+	}
+}
+
+func TestWhatNeverReachedTheVendorHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	p := newPress()
+	var ended sync.WaitGroup
+	kinds := make([]vendorclient.Kind, 3)
+	fails := func(i int) func(vendorclient.Token, error) {
+		return func(_ vendorclient.Token, err error) {
+			var e *vendorclient.Error
+			if errors.As(err, &e) {
+				kinds[i] = e.Kind
+			}
+		}
+	}
+	p.queue(t, t.Context(), 1, &ended, fails(0))
+	first := <-p.calls // which hangs
+	p.queue(t, t.Context(), 2, &ended, fails(1))
+	(<-p.calls) <- minted{err: &vendorclient.Error{Kind: vendorclient.KindQueueFull}}
+	p.inLine(t, 1)
+	p.queue(t, t.Context(), 2, &ended, fails(2))
+	(<-p.calls) <- minted{err: &vendorclient.Error{Kind: vendorclient.KindBreakerOpen}}
+	ended.Wait()
+	first <- paper("late")
+	if spare := <-p.spare; spare.Value.Reveal() != "late" {
+		t.Errorf("spare is %q", spare.Value.Reveal())
+	}
+	want := []vendorclient.Kind{vendorclient.KindBreakerOpen, vendorclient.KindQueueFull, vendorclient.KindBreakerOpen}
+	if !slices.Equal(kinds, want) {
+		t.Errorf("the callers got %v, want %v", kinds, want)
 	}
 }

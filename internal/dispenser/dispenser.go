@@ -79,7 +79,9 @@ func (d *Dispenser) Run(ctx context.Context) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
-		d.store.ping(ctx)
+		if d.store.ping(ctx) {
+			d.seen.catchUp(ctx)
+		}
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:

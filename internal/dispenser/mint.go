@@ -81,6 +81,7 @@ func (d *Dispenser) mint(t vendorclient.TokenType) (vendorclient.Token, error) {
 			return vendorclient.Token{}, afterRepeats(try, err)
 		}
 		d.cfg.VendorState.Up()
+		d.refill.types[t].worked()
 		if d.seen.firstHere(token.Value) {
 			return token, nil
 		}
@@ -109,17 +110,17 @@ func (d *Dispenser) warnOfRepeat(t vendorclient.TokenType) {
 }
 
 // keepSpare lays a token that nobody waits for into the pool. Where that is not
-// certain, the token counts as handed out.
-func (d *Dispenser) keepSpare(ctx context.Context, token vendorclient.Token, reserved string) {
+// certain, which is what false says, the token counts as handed out.
+func (d *Dispenser) keepSpare(ctx context.Context, token vendorclient.Token, reserved string) bool {
 	c := d.store.clock.Load()
 	if d.cfg.Pool.Max == 0 || c == nil {
-		return
+		return false
 	}
 	mintedAt := c.at(token.RequestedAt)
 	sealed, err := d.seal.sealPooled(token.Type, token.Value, mintedAt)
 	if err != nil {
 		d.cfg.Log.Error("a token cannot be sealed", "error", err)
-		return
+		return false
 	}
 	became, err := d.store.put(ctx, token.Type, c, mintedAt, sealed, d.seen.hashes(token.Value), reserved)
 	switch {
@@ -130,6 +131,7 @@ func (d *Dispenser) keepSpare(ctx context.Context, token vendorclient.Token, res
 	case became != putKept:
 		d.cfg.Log.Debug("a token did not come into the pool; it is thrown away", "because", became)
 	}
+	return err == nil && became == putKept
 }
 
 func (d *Dispenser) observeVendor(err error) {

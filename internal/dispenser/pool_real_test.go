@@ -344,4 +344,11 @@ func TestARepeatedTokenIsKnownWithoutRedisToo(t *testing.T) {
 	if _, err := d.Dispense(t.Context(), request("bob", "")); !errors.Is(err, dispenser.ErrRepeatedToken) {
 		t.Errorf("error = %v", err)
 	}
+	// Once Redis is back, the other replicas know of it.
+	server.Launch()
+	h.run(d)
+	h.eventually("redis is told", func() bool { return len(h.keys("t:")) == 1 })
+	if _, err := h.open().Dispense(t.Context(), request("carol", "")); !errors.Is(err, dispenser.ErrRepeatedToken) {
+		t.Errorf("another replica: %v", err)
+	}
 }

@@ -60,26 +60,36 @@ func (h *house) filled(n int) *dispenser.Dispenser {
 	h.t.Helper()
 	d := h.open(h.withPool(n, n))
 	stop := h.run(d)
-	h.eventually("the pool is filled", func() bool { return h.pooled() == n })
+	h.eventually("the pool is filled", func() bool { return h.pooledOfAllTypes() == n*len(vendorclient.TokenTypes()) })
 	stop()
 	return d
 }
 
+func (h *house) pooledOfAllTypes() (n int) {
+	h.t.Helper()
+	for _, key := range h.keys("p:") {
+		n += int(h.redis.LLen(context.Background(), key).Val())
+	}
+	return n
+}
+
 // poolSuite is what holds of the pool with every Redis.
 var poolSuite = map[string]func(*testing.T, *house){
-	"the pool serves what was minted ahead":                poolServes,
-	"a token of the pool is handed out once":               pooledOnce,
-	"a key gives the pool's token again":                   pooledReplay,
-	"replicas together fill the pool as one would":         refilledAsOne,
-	"a token that grew too old is thrown away":             pooledTooOld,
-	"the token of a caller who gave up goes to the pool":   spareToPool,
-	"a repeated token does not come into the pool":         repeatedIntoPool,
-	"the pool follows demand":                              followsDemand,
-	"a vendor that fails is left alone":                    leftAlone,
-	"redis holds a pool that nobody can read":              poolInTheClear,
-	"another key's or host's pool is not touched":          poolsApart,
-	"a refused request takes nothing":                      refusedTakesNothing,
-	"a crashed replica's reservations are given to others": reservationsExpire,
+	"the pool serves what was minted ahead":                  poolServes,
+	"a token of the pool is handed out once":                 pooledOnce,
+	"a key gives the pool's token again":                     pooledReplay,
+	"replicas together fill the pool as one would":           refilledAsOne,
+	"a token that grew too old is thrown away":               pooledTooOld,
+	"the token of a caller who gave up goes to the pool":     spareToPool,
+	"a repeated token does not come into the pool":           repeatedIntoPool,
+	"the pool follows demand":                                followsDemand,
+	"a vendor that fails is left alone":                      leftAlone,
+	"redis holds a pool that nobody can read":                poolInTheClear,
+	"another key's or host's pool is not touched":            poolsApart,
+	"a refused request takes nothing":                        refusedTakesNothing,
+	"a token that does not come into the pool is no success": notKept,
+	"a repeated token is watched on":                         watchedOn,
+	"a crashed replica's reservations are given to others":   reservationsExpire,
 }
 
 func poolServes(t *testing.T, h *house) {
@@ -160,7 +170,7 @@ func refilledAsOne(t *testing.T, h *house) {
 	for range 4 {
 		h.run(h.open(h.withPool(least, 50)))
 	}
-	h.eventually("the pool is filled", func() bool { return h.pooled() == least })
+	h.eventually("the pool is filled", func() bool { return h.pooledOfAllTypes() == least*len(vendorclient.TokenTypes()) })
 	// Rounds go on; none of them finds anything to do.
 	time.Sleep(200 * time.Millisecond)
 	if want := least * len(vendorclient.TokenTypes()); h.pooled() != least || h.vendor.count() != want {
@@ -208,11 +218,7 @@ func repeatedIntoPool(t *testing.T, h *house) {
 	h.run(a)
 	h.run(b)
 	h.eventually("the vendor was asked often", func() bool { return h.vendor.count() > 20 })
-	total := 0
-	for _, key := range h.keys("p:") {
-		total += int(h.redis.LLen(context.Background(), key).Val())
-	}
-	if total > 2 {
+	if total := h.pooledOfAllTypes(); total > 2 {
 		t.Errorf("%d tokens ready of a vendor that has two", total)
 	}
 }
@@ -243,7 +249,7 @@ func leftAlone(t *testing.T, h *house) {
 	h.run(h.open(h.withPool(20, 20)))
 	types := len(vendorclient.TokenTypes())
 	h.eventually("the vendor is asked", func() bool { return h.vendor.count() >= types })
-	time.Sleep(300 * time.Millisecond)
+	time.Sleep(time.Second)
 	// At most what was started before the first failure was known.
 	if n := h.vendor.count(); n > 3*8 {
 		t.Errorf("%d calls to a vendor that asks to be left alone for an hour", n)
@@ -252,6 +258,33 @@ func leftAlone(t *testing.T, h *house) {
 	time.Sleep(200 * time.Millisecond)
 	if n := h.vendor.count(); n != before {
 		t.Errorf("%d further calls", n-before)
+	}
+}
+
+func notKept(t *testing.T, h *house) {
+	h.vendor.delay = 20 * time.Millisecond
+	h.run(h.open(h.withPool(1, 1), func(cfg *dispenser.Config) { cfg.Pool.MaxAge = time.Millisecond }))
+	h.eventually("the vendor is asked", func() bool { return h.vendor.count() >= len(vendorclient.TokenTypes()) })
+	time.Sleep(500 * time.Millisecond)
+	// Left alone for a second at first, in which at the old pace dozens were made.
+	if n := h.vendor.count(); n > 2*len(vendorclient.TokenTypes()) {
+		t.Errorf("%d minted for nothing", n)
+	}
+}
+
+func watchedOn(t *testing.T, h *house) {
+	h.vendor.answer = func(int) (string, error) { return "the same", nil }
+	must(t, h.open(), request("ada", ""))
+	for _, key := range h.keys("t:") {
+		h.redis.Expire(context.Background(), key, time.Minute)
+	}
+	if _, err := h.open().Dispense(t.Context(), request("bob", "")); !errors.Is(err, dispenser.ErrRepeatedToken) {
+		t.Errorf("error = %v", err)
+	}
+	for _, key := range h.keys("t:") {
+		if life := h.redis.PTTL(context.Background(), key).Val(); life < 10*time.Minute {
+			t.Errorf("a token that is repeated is remembered for %v more", life)
+		}
 	}
 }
 

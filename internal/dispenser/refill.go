@@ -23,6 +23,8 @@ const (
 	// than hurried, and otherwise at leisure.
 	hurried = 20 * time.Millisecond
 	leisure = 3 * time.Second
+	// crowded is how long to wait for a slot that other types have.
+	crowded = 200 * time.Millisecond
 	// After a failure it is left alone for longer and longer.
 	firstPause, lastPause = time.Second, 30 * time.Second
 )
@@ -127,14 +129,15 @@ func (r *refiller) round(ctx context.Context, t vendorclient.TokenType, s *stock
 	if demand < least {
 		demand = 0
 	}
-	want := cap(r.slots) - len(r.slots)
+	want := max(cap(r.slots)/len(r.types), 1) // so that no type takes all
 	switch {
 	case rest > 0:
 		want = 0
 	case failing: // one is enough to see whether it works again
-		want = min(want, 1)
+		want = 1
 	}
-	this := refillRound{id: randomID(), want: want, demand: demand, ready: margin * took, unsure: s.unsure}
+	slots := r.takeSlots(want)
+	this := refillRound{id: randomID(), want: slots, demand: demand, ready: margin * took, unsure: s.unsure}
 	got, err := r.d.store.reserve(ctx, t, r.replica, this)
 	switch {
 	case err == nil:
@@ -143,33 +146,57 @@ func (r *refiller) round(ctx context.Context, t vendorclient.TokenType, s *stock
 		this.unsure = nil
 		s.unsure = &this
 	}
+	for range slots - len(got.ids) {
+		<-r.slots
+	}
 	if err != nil {
+		r.d.cfg.PoolState.Down("redis is away")
 		return jitter(leisure)
 	}
 	r.d.fenced(got.fenced)
 	for _, id := range got.ids {
-		r.slots <- struct{}{}
 		r.mints.Go(func() {
 			defer func() { <-r.slots }()
 			r.mint(ctx, t, s, id)
 		})
 	}
-	if rest > 0 {
+	switch {
+	case rest > 0:
 		return rest
+	case slots == 0:
+		return jitter(crowded)
+	case len(got.ids) == slots: // more may be missing
+		return hurried
 	}
 	return jitter(leisure)
+}
+
+// takeSlots takes up to so many slots that are free.
+func (r *refiller) takeSlots(want int) (taken int) {
+	for ; taken < want; taken++ {
+		select {
+		case r.slots <- struct{}{}:
+		default:
+			return taken
+		}
+	}
+	return taken
 }
 
 // mint makes one token for the pool, unless a caller takes it before.
 func (r *refiller) mint(ctx context.Context, t vendorclient.TokenType, s *stock, reserved string) {
 	began := r.d.cfg.Now()
 	token, spare, err := r.d.desk.stock(t)
-	s.note(r.d.cfg.Now(), r.d.cfg.Now().Sub(began), err)
+	took := r.d.cfg.Now().Sub(began)
 	ctx = context.WithoutCancel(ctx) // what was made is kept, though the process ends
-	if spare {
-		r.d.keepSpare(ctx, token, reserved)
-	} else if err := r.d.store.free(ctx, t, reserved); err != nil {
-		r.d.cfg.Log.DebugContext(ctx, "a reservation of the pool was not ended; it expires", "error", err)
+	if spare && !r.d.keepSpare(ctx, token, reserved) {
+		err = errNotKept
+	}
+	s.note(r.d.cfg.Now(), took, err)
+	if !spare {
+		if err := r.d.store.free(ctx, t, reserved); err != nil {
+			r.d.cfg.Log.DebugContext(ctx, "a reservation of the pool was not ended; it expires", "error", err)
+		}
 	}
 	// There may be more to do now: another slot is free.
 	select {
@@ -178,7 +205,19 @@ func (r *refiller) mint(ctx context.Context, t vendorclient.TokenType, s *stock,
 	}
 }
 
-// note keeps the time that mints take, and leaves a vendor that fails alone.
+// errNotKept is a token that did not come into the pool: to go on at once would
+// mint for nothing, again and again.
+var errNotKept = errors.New("the token did not come into the pool")
+
+// worked notes that the vendor makes tokens of this type.
+func (s *stock) worked() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pause, s.rest = 0, time.Time{}
+}
+
+// note keeps the time that mints take, and leaves a vendor that fails alone, for
+// as long as it asks for but never long: callers may find it well again.
 func (s *stock) note(now time.Time, took time.Duration, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -194,7 +233,7 @@ func (s *stock) note(now time.Time, took time.Duration, err error) {
 	pause := s.pause
 	var vendorError *vendorclient.Error
 	if errors.As(err, &vendorError) {
-		pause = max(pause, vendorError.RetryAfter)
+		pause = max(pause, min(vendorError.RetryAfter, lastPause))
 	}
 	s.rest = now.Add(jitter(pause))
 }

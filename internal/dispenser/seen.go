@@ -3,6 +3,7 @@ package dispenser
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"farebox/internal/identity"
 	"farebox/internal/secret"
@@ -16,6 +17,10 @@ type seenTokens struct {
 	hasher *identity.Hasher
 	here   *otter.Cache[string, struct{}]
 	store  *store
+
+	mu sync.Mutex
+	// untold are hashes that Redis could not be told of.
+	untold [][]string
 }
 
 // mostSeen bounds the memory at about a hundred bytes each.
@@ -24,7 +29,7 @@ const mostSeen = 100_000
 func newSeenTokens(cfg Config, st *store) (*seenTokens, error) {
 	here, err := otter.New(&otter.Options[string, struct{}]{
 		MaximumSize:      mostSeen,
-		ExpiryCalculator: otter.ExpiryCreating[string, struct{}](cfg.TokenLifetime),
+		ExpiryCalculator: otter.ExpiryWriting[string, struct{}](cfg.TokenLifetime),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("dispenser: tokens seen: %w", err)
@@ -40,13 +45,46 @@ func (s *seenTokens) hashes(token secret.Text) []string {
 
 // firstHere reports whether this process sees the token for the first time.
 func (s *seenTokens) firstHere(token secret.Text) bool {
-	_, isNew := s.here.SetIfAbsent(s.hashes(token)[0], struct{}{})
+	hash := s.hashes(token)[0]
+	_, isNew := s.here.SetIfAbsent(hash, struct{}{})
+	if !isNew {
+		s.here.Set(hash, struct{}{}) // a vendor that repeats it goes on being watched
+	}
 	return isNew
 }
 
 // firstAnywhere reports whether no replica has seen the token yet, as far as
-// Redis can be asked.
+// Redis can be asked. Where it cannot, it is told later.
 func (s *seenTokens) firstAnywhere(ctx context.Context, token secret.Text) bool {
-	isNew, err := s.store.remember(ctx, s.hashes(token))
-	return isNew || err != nil
+	hashes := s.hashes(token)
+	isNew, err := s.store.remember(ctx, hashes)
+	if err == nil {
+		return isNew
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.untold) < mostSeen {
+		s.untold = append(s.untold, hashes)
+	}
+	return true
+}
+
+// catchUp tells Redis of what it could not be told of.
+func (s *seenTokens) catchUp(ctx context.Context) {
+	for ctx.Err() == nil {
+		s.mu.Lock()
+		if len(s.untold) == 0 {
+			s.untold = nil
+			s.mu.Unlock()
+			return
+		}
+		next := s.untold[0]
+		s.mu.Unlock()
+		if _, err := s.store.remember(ctx, next); err != nil {
+			return
+		}
+		s.mu.Lock()
+		s.untold = s.untold[1:]
+		s.mu.Unlock()
+	}
 }

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -270,8 +271,10 @@ func (s *store) remember(ctx context.Context, hashes []string) (bool, error) {
 	return reply == int64(1), err
 }
 
-func (s *store) ping(ctx context.Context) {
-	_, _ = s.do(ctx, func(ctx context.Context) *redis.Cmd { return redis.NewCmd(ctx, "ping") })
+// ping reports whether Redis answers.
+func (s *store) ping(ctx context.Context) bool {
+	_, err := s.do(ctx, func(ctx context.Context) *redis.Cmd { return redis.NewCmd(ctx, "ping") })
+	return err == nil
 }
 
 // do sends one command once, in RedisTimeout, whatever becomes of the caller:
@@ -299,7 +302,7 @@ func (s *store) do(ctx context.Context, command func(context.Context) *redis.Cmd
 func reason(err error) string {
 	var answered redis.Error
 	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, redis.ErrPoolTimeout):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, redis.ErrPoolTimeout):
 		return "timeout"
 	case errors.As(err, &answered):
 		code, _, _ := strings.Cut(answered.Error(), " ")

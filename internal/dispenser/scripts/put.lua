@@ -13,8 +13,9 @@ local entry = ARGV[2] .. ARGV[3] .. ARGV[4]
 if ARGV[8] ~= '' then redis.call('ZREM', KEYS[2], ARGV[8]) end
 if who == '' or not good(entry, who, now, tonumber(ARGV[5])) then return 'unfit' end
 if redis.call('LLEN', KEYS[1]) >= tonumber(ARGV[6]) then return 'full' end
-if redis.call('EXISTS', unpack(KEYS, 3)) > 0 then return 'repeated' end
+local seen = redis.call('EXISTS', unpack(KEYS, 3)) > 0
 redis.call('SET', KEYS[3], '1', 'PX', ARGV[7])
+if seen then return 'repeated' end
 redis.call('RPUSH', KEYS[1], entry)
 redis.call('PEXPIRE', KEYS[1], text(math.ceil(tonumber(ARGV[5]) / 1000)))
 return 'kept'
