@@ -37,6 +37,39 @@ func (h *house) at(url string) func(*dispenser.Config) {
 	}
 }
 
+// handOut has so many tokens of the pool handed out.
+func (h *house) handOut(d *dispenser.Dispenser, n int) map[string]bool {
+	h.t.Helper()
+	handedOut := map[string]bool{}
+	for range n {
+		g := must(h.t, d, request("ada", ""))
+		if g.Source != dispenser.SourcePool {
+			h.t.Errorf("source = %s", g.Source)
+		}
+		handedOut[g.Token.Reveal()] = true
+	}
+	return handedOut
+}
+
+// wantNoneRevived asks for more tokens than the pool came back with: none may
+// be out of it, though it is there.
+func (h *house) wantNoneRevived(d *dispenser.Dispenser, there *house, handedOut map[string]bool) {
+	h.t.Helper()
+	revived := there.pooled()
+	if revived != 3 {
+		h.t.Fatalf("%d tokens of 3 came back, so this shows nothing", revived)
+	}
+	for range revived + 1 {
+		g := must(h.t, d, request("bob", ""))
+		if g.Source != dispenser.SourceMint || handedOut[g.Token.Reveal()] {
+			h.t.Errorf("a token of another life was handed out again: source %s", g.Source)
+		}
+	}
+	if n := there.pooled(); n != 0 {
+		h.t.Errorf("%d revived tokens are kept", n)
+	}
+}
+
 func TestASnapshotRevivesNoTokenThatWasHandedOut(t *testing.T) {
 	t.Parallel()
 	server := testredis.Start(t)
@@ -45,57 +78,26 @@ func TestASnapshotRevivesNoTokenThatWasHandedOut(t *testing.T) {
 	if err := h.redis.Save(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	handedOut := map[string]bool{}
-	d := h.open(h.withPool(0, 3))
-	for range 3 {
-		g := must(t, d, request("ada", ""))
-		if g.Source != dispenser.SourcePool {
-			t.Errorf("source = %s", g.Source)
-		}
-		handedOut[g.Token.Reveal()] = true
-	}
+	handedOut := h.handOut(h.open(h.withPool(0, 3)), 3)
 	server.Kill()
 	server.Launch()
-	if n := h.pooled(); n != 3 {
-		t.Fatalf("the snapshot brought %d tokens back, so this shows nothing", n)
-	}
-	after := h.open(h.withPool(0, 3))
-	for range 4 {
-		g := must(t, after, request("ada", ""))
-		if g.Source != dispenser.SourceMint || handedOut[g.Token.Reveal()] {
-			t.Errorf("a token of before the snapshot was handed out again: source %s", g.Source)
-		}
-	}
-	if n := h.pooled(); n != 0 {
-		t.Errorf("%d revived tokens are kept", n)
-	}
+	h.wantNoneRevived(h.open(h.withPool(0, 3)), h, handedOut)
 }
 
 func TestAPromotionRevivesNoTokenThatWasHandedOut(t *testing.T) {
 	t.Parallel()
 	primary, replica := testredis.Start(t), testredis.Start(t)
 	h := realHouse(t, primary)
+	replica.Follow(primary) // the first replica gives the primary another identity
 	h.filled(3)
 	// The replica has the pool as it is now, and hears of nothing further: it
 	// lags, and is promoted so.
 	replica.Follow(primary)
 	replica.Promote()
-	handedOut := map[string]bool{}
-	d := h.open(h.withPool(0, 3))
-	for range 2 {
-		handedOut[must(t, d, request("ada", "")).Token.Reveal()] = true
-	}
+	handedOut := h.handOut(h.open(h.withPool(0, 3)), 2)
 	promoted := h.open(h.withPool(0, 3), h.at(replica.URL))
 	there := realHouse(t, replica)
-	if n := there.pooled(); n != 3 {
-		t.Fatalf("the replica has %d tokens, so this shows nothing", n)
-	}
-	for range 4 {
-		g := must(t, promoted, request("bob", ""))
-		if g.Source != dispenser.SourceMint || handedOut[g.Token.Reveal()] {
-			t.Errorf("a token of before the promotion was handed out again: source %s", g.Source)
-		}
-	}
+	h.wantNoneRevived(promoted, there, handedOut)
 	// Back again, without a restart: the first primary follows, lags and is
 	// promoted once more.
 	fill := h.open(h.withPool(3, 3), h.at(replica.URL))
@@ -104,14 +106,7 @@ func TestAPromotionRevivesNoTokenThatWasHandedOut(t *testing.T) {
 	stop()
 	primary.Follow(replica)
 	primary.Promote()
-	must(t, promoted, request("bob", ""))
-	back := h.open(h.withPool(0, 3))
-	if n := h.pooled(); n != 3 {
-		t.Fatalf("the first primary has %d tokens, so this shows nothing", n)
-	}
-	if g := must(t, back, request("carol", "")); g.Source != dispenser.SourceMint {
-		t.Errorf("a token of the other primary's time was handed out: source %s", g.Source)
-	}
+	h.wantNoneRevived(h.open(h.withPool(0, 3)), h, there.handOut(promoted, 1))
 }
 
 // The server gets its role back without a restart, so it is the same process;
@@ -120,25 +115,14 @@ func TestARoleThatComesBackRevivesNoTokenThatWasHandedOut(t *testing.T) {
 	t.Parallel()
 	server, other := testredis.Start(t), testredis.Start(t)
 	h := realHouse(t, server)
+	other.Follow(server)
 	h.filled(3)
 	other.Follow(server)
 	other.Promote()
-	d := h.open(h.withPool(0, 3))
-	handedOut := map[string]bool{}
-	for range 3 {
-		handedOut[must(t, d, request("ada", "")).Token.Reveal()] = true
-	}
+	handedOut := h.handOut(h.open(h.withPool(0, 3)), 3)
 	server.Follow(other)
 	server.Promote()
-	if n := h.pooled(); n != 3 {
-		t.Fatalf("%d tokens came back, so this shows nothing", n)
-	}
-	for range 3 {
-		g := must(t, h.open(h.withPool(0, 3)), request("bob", ""))
-		if g.Source != dispenser.SourceMint || handedOut[g.Token.Reveal()] {
-			t.Errorf("a token of before was handed out again: source %s", g.Source)
-		}
-	}
+	h.wantNoneRevived(h.open(h.withPool(0, 3)), h, handedOut)
 }
 
 func TestReservationsWhoseAnswerWasLostAreGivenUp(t *testing.T) {
