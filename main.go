@@ -87,7 +87,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func serve(ctx context.Context, args []string, _, stderr io.Writer) error {
-	cfg, err := load(config.Serve, args, stderr, nil, nil)
+	cfg, err := load(config.Serve, args, stderr, nil)
 	if err != nil {
 		return err
 	}
@@ -98,12 +98,7 @@ func dev(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var listenAll bool
 	cfg, err := load(config.Dev, args, stderr, func(flags *flag.FlagSet) {
 		flags.BoolVar(&listenAll, "listen-all", false, "listen to the whole network, for a container or a phone")
-	}, func() []config.Option {
-		if listenAll {
-			return []config.Option{config.ListenAll}
-		}
-		return nil
-	})
+	}, config.ListenAll(&listenAll))
 	if err != nil {
 		return err
 	}
@@ -111,7 +106,7 @@ func dev(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 func sandbox(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	cfg, err := load(config.Sandbox, args, stderr, nil, nil)
+	cfg, err := load(config.Sandbox, args, stderr, nil)
 	if err != nil {
 		return err
 	}
@@ -122,7 +117,7 @@ func hash(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	var subject string
 	cfg, err := load(config.Hash, args, stderr, func(flags *flag.FlagSet) {
 		flags.StringVar(&subject, "sub", "", "the subject")
-	}, nil)
+	})
 	if err != nil {
 		return err
 	}
@@ -138,7 +133,7 @@ func hash(_ context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 func healthcheck(ctx context.Context, args []string, _, stderr io.Writer) error {
-	cfg, err := load(config.Healthcheck, args, stderr, nil, nil)
+	cfg, err := load(config.Healthcheck, args, stderr, nil)
 	if err != nil {
 		return err
 	}
@@ -166,9 +161,9 @@ func help(_ context.Context, _ []string, stdout, _ io.Writer) error {
 	return err
 }
 
-// load reads a command's flags and settings. define adds the flags, and options
-// says, once they are read, what they mean to the settings; both may be nil.
-func load(command config.Command, args []string, stderr io.Writer, define func(*flag.FlagSet), options func() []config.Option) (*config.Config, error) {
+// load reads a command's flags, which define adds where it is not nil, and then
+// its settings.
+func load(command config.Command, args []string, stderr io.Writer, define func(*flag.FlagSet), options ...config.Option) (*config.Config, error) {
 	flags := flag.NewFlagSet("farebox "+string(command), flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	if define != nil {
@@ -183,10 +178,7 @@ func load(command config.Command, args []string, stderr io.Writer, define func(*
 	if flags.NArg() > 0 {
 		return nil, usageError(stderr, fmt.Sprintf("farebox %s takes no arguments", command))
 	}
-	if options == nil {
-		return config.Load(os.Environ(), command)
-	}
-	return config.Load(os.Environ(), command, options()...)
+	return config.Load(os.Environ(), command, options...)
 }
 
 // errUsage is a mistake in the command line that was told already.

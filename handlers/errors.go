@@ -26,16 +26,17 @@ const (
 // answerError is Echo's error handler: it maps, answers and logs an error once.
 func (s *server) answerError(err error, c echo.Context) {
 	p := toRefusal(err)
-	if p.Code == problem.MethodNotAllowed && c.Response().Header().Get(echo.HeaderAllow) == "" {
-		if allow, ok := c.Get(echo.ContextKeyHeaderAllow).(string); ok {
-			c.Response().Header().Set(echo.HeaderAllow, allow)
-		}
-	}
 	s.logProblem(c, p)
-	if !c.Response().Committed {
-		setRateLimit(c.Response().Header(), p.limits)
-		p.Write(c.Response(), c.Request())
+	answer(c, p)
+}
+
+// answer writes p, unless something was answered before.
+func answer(c echo.Context, p *refusal) {
+	if c.Response().Committed {
+		return
 	}
+	setRateLimit(c.Response().Header(), p.limits)
+	p.Write(c.Response(), c.Request())
 }
 
 func (s *server) logProblem(c echo.Context, p *refusal) {

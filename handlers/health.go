@@ -25,10 +25,8 @@ func readyStatus(r health.Report) int {
 func NewOps(board *health.Board) http.Handler {
 	e := newEcho()
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
-		if !c.Response().Committed {
-			c.Response().Header().Set(echo.HeaderXRequestID, newRequestID())
-			toRefusal(err).Write(c.Response(), c.Request())
-		}
+		c.Response().Header().Set(echo.HeaderXRequestID, newRequestID())
+		answer(c, toRefusal(err))
 	}
 	e.GET("/livez", func(c echo.Context) error { return c.NoContent(http.StatusOK) })
 	e.GET("/readyz", func(c echo.Context) error {

@@ -35,9 +35,10 @@ func (s *server) token(c echo.Context) error {
 	}
 	grant, err := s.dispense(c, &entry)
 	if err != nil {
-		entry.Outcome = outcome(toRefusal(err))
+		refused := toRefusal(err)
+		entry.Outcome = outcome(refused)
 		s.Audit.Record(c.Request().Context(), entry)
-		return err
+		return refused
 	}
 	entry.Event, entry.Outcome, entry.Source, entry.Token = telemetry.EventDispensed, "ok", string(grant.Source), grant.Token
 	s.Audit.Record(c.Request().Context(), entry)

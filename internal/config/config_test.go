@@ -341,10 +341,10 @@ func TestDevStaysOnLoopbackUnlessTold(t *testing.T) {
 	if got := faults(t, err); len(got) != 3 {
 		t.Errorf("faults = %v", got)
 	}
-	if _, err := config.Load(env[:1], config.Dev, config.ListenAll); err != nil {
+	if _, err := config.Load(env[:1], config.Dev, config.ListenAll(new(true))); err != nil {
 		t.Error(err)
 	}
-	_, err = config.Load(env, config.Dev, config.ListenAll)
+	_, err = config.Load(env, config.Dev, config.ListenAll(new(true)))
 	if got := faults(t, err); len(got) != 2 || got["FAREBOX_LISTEN"] != "" {
 		t.Errorf("faults = %v", got)
 	}

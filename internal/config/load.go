@@ -22,8 +22,8 @@ const maxFile = 1 << 20
 // Option changes what Load takes.
 type Option func(*loader)
 
-// ListenAll lets dev listen beyond loopback.
-func ListenAll(l *loader) { l.listenAll = true }
+// ListenAll lets dev listen beyond loopback where on is true by the time of Load.
+func ListenAll(on *bool) Option { return func(l *loader) { l.listenAll = *on } }
 
 // Load reads the settings of command from environ, as of os.Environ, and the
 // files that they name. An error is of type Faults and holds every fault.

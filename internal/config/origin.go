@@ -44,10 +44,8 @@ func parseOrigin(text string) (Origin, error) {
 		u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.ContainsAny(host, "*# ") {
 		return Origin{}, errors.New("write each origin as scheme://host or scheme://host:port, without a path")
 	}
-	if port := u.Port(); port != "" || strings.HasSuffix(u.Host, ":") {
-		if _, err := parsePort(port); err != nil {
-			return Origin{}, errors.New("a port is a number from 0 to 65535")
-		}
+	if !goodPort(u) {
+		return Origin{}, errors.New("a port is a number from 0 to 65535")
 	}
 	if (u.Scheme == "https" && u.Port() == "443") || (u.Scheme == "http" && u.Port() == "80") {
 		return Origin{}, errors.New("leave the default port out; browsers do")

@@ -109,11 +109,13 @@ func parseHTTPURL(text string) (*httpURL, error) {
 func goodHost(u *url.URL) bool {
 	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:"
 	host := u.Hostname()
-	if host == "" || strings.Trim(host, plain) != "" || strings.HasSuffix(u.Host, ":") {
-		return false
-	}
+	return host != "" && strings.Trim(host, plain) == "" && goodPort(u)
+}
+
+// goodPort asks for a port where there is a colon for one.
+func goodPort(u *url.URL) bool {
 	if u.Port() == "" {
-		return true
+		return !strings.HasSuffix(u.Host, ":")
 	}
 	_, err := parsePort(u.Port())
 	return err == nil
@@ -224,11 +226,12 @@ func parseRequiredClaims(text string) (map[string][]string, error) {
 }
 
 func parseOrigins(text string) ([]Origin, error) {
-	var origins []Origin
-	if len(splitList(text)) == 0 {
+	parts := splitList(text)
+	if len(parts) == 0 {
 		return nil, errors.New("holds no origin")
 	}
-	for _, part := range splitList(text) {
+	var origins []Origin
+	for _, part := range parts {
 		origin, err := parseOrigin(part)
 		if err != nil {
 			return nil, err

@@ -70,6 +70,10 @@ const MinimumLife = 5 * time.Minute
 // OwnerSize is the length of Pool.Owner.
 const OwnerSize = 32
 
+// mintBudget is how long an attempt with a key may take: a caller's wait and
+// one more vendor call, so that a late answer is there for the next try.
+func (cfg Config) mintBudget() time.Duration { return cfg.RequestTimeout + cfg.MintTimeout }
+
 // validate says which fields are missing or do not fit together.
 func (cfg Config) validate() error {
 	if cfg.Vendor == nil || cfg.Redis == nil || cfg.Hasher == nil || cfg.Now == nil || cfg.Log == nil ||

@@ -119,7 +119,7 @@ func (d *Dispenser) Dispense(ctx context.Context, req Request) (Grant, error) {
 		return d.dispense(ctx, a)
 	}
 	return d.flights.join(ctx, a, func(answer func(Grant, error)) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.mintBudget())
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.cfg.mintBudget())
 		defer cancel()
 		grant, err := d.dispense(ctx, a)
 		answer(grant, err)

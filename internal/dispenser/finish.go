@@ -11,11 +11,7 @@ func (d *Dispenser) bindToCaller(ctx context.Context, a *attempt, grant Grant) {
 	if a.pooled == nil || grant.Source != SourcePool {
 		return
 	}
-	_, mintedAt, err := d.seal.openPooled(a.Type, a.pooled)
-	if err != nil {
-		return
-	}
-	sealed, err := d.seal.sealAnswer(a, grant.Token, mintedAt)
+	sealed, err := d.seal.sealAnswer(a, grant.Token, mintedAt(a.pooled))
 	if err == nil {
 		_, err = d.store.settle(ctx, a, sealed)
 	}

@@ -4,14 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	vendorclient "farebox/vendor_client"
 )
-
-// mintBudget is how long an attempt with a key may take: a caller's wait and
-// one more vendor call, so that a late answer is there for the next try.
-func (d *Dispenser) mintBudget() time.Duration { return d.cfg.RequestTimeout + d.cfg.MintTimeout }
 
 func (d *Dispenser) mintAndSettle(ctx context.Context, a *attempt, decision decision) (Grant, error) {
 	token, err := d.mintFor(ctx, a.Type)
@@ -30,7 +25,7 @@ func (d *Dispenser) mintAndSettle(ctx context.Context, a *attempt, decision deci
 	if !a.keyed() {
 		return grant, nil
 	}
-	sealed, err := d.seal.sealAnswer(a, token.Value, decision.redisTime(token.RequestedAt))
+	sealed, err := d.seal.sealAnswer(a, token.Value, decision.at(token.RequestedAt))
 	if err != nil {
 		return Grant{}, fmt.Errorf("dispenser: seal an answer: %w", err)
 	}
@@ -48,7 +43,6 @@ func (d *Dispenser) mintAndSettle(ctx context.Context, a *attempt, decision deci
 	if !kept {
 		return Grant{}, errClaimLost
 	}
-	a.pooled = nil
 	return grant, nil
 }
 
@@ -63,6 +57,7 @@ func (d *Dispenser) mintFor(ctx context.Context, t vendorclient.TokenType) (vend
 			// It took so long that the caller would have too little of it.
 			return vendorclient.Token{}, &vendorclient.Error{Operation: "mint", Kind: vendorclient.KindTimeout, MayHaveMinted: true}
 		case d.seen.firstAnywhere(ctx, token.Value):
+			d.refill.types[t].worked()
 			return token, nil
 		}
 		d.warnOfRepeat(t)
@@ -72,7 +67,7 @@ func (d *Dispenser) mintFor(ctx context.Context, t vendorclient.TokenType) (vend
 
 // mint has the vendor make a token that this process has never seen.
 func (d *Dispenser) mint(t vendorclient.TokenType) (vendorclient.Token, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), d.mintBudget())
+	ctx, cancel := context.WithTimeout(context.Background(), d.cfg.mintBudget())
 	defer cancel()
 	for try := range mostRepeats {
 		token, err := d.cfg.Vendor.Mint(ctx, t)
@@ -81,7 +76,6 @@ func (d *Dispenser) mint(t vendorclient.TokenType) (vendorclient.Token, error) {
 			return vendorclient.Token{}, afterRepeats(try, err)
 		}
 		d.cfg.VendorState.Up()
-		d.refill.types[t].worked()
 		if d.seen.firstHere(token.Value) {
 			return token, nil
 		}

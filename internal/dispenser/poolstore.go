@@ -13,30 +13,27 @@ import (
 
 // clock is Redis' time at a moment of this machine's, and which server told it.
 type clock struct {
-	owner     string
-	now, asOf time.Time
+	owner string    // "" where the script did not ask, or may not
+	now   time.Time // Redis' time
+	asOf  time.Time // this machine's time when the answer came
 }
 
 // at is local in Redis' time. It is early rather than late, by the time of the
 // answer's way, so a token never looks younger than it is.
 func (c *clock) at(local time.Time) time.Time { return c.now.Add(local.Sub(c.asOf)) }
 
-func (s *store) poolKey(t vendorclient.TokenType) string {
-	return s.slot + "p:" + s.pool + ":" + string(t)
-}
-func (s *store) reservationsKey(t vendorclient.TokenType) string {
-	return s.slot + "m:" + s.pool + ":" + string(t)
-}
-func (s *store) demandKey(t vendorclient.TokenType) string {
-	return s.slot + "d:" + s.pool + ":" + string(t)
+func (s *store) poolKey(t vendorclient.TokenType) string         { return s.ofPool("p:", t) }
+func (s *store) reservationsKey(t vendorclient.TokenType) string { return s.ofPool("m:", t) }
+func (s *store) demandKey(t vendorclient.TokenType) string       { return s.ofPool("d:", t) }
+
+func (s *store) ofPool(kind string, t vendorclient.TokenType) string {
+	return s.slot + kind + s.pool + ":" + string(t)
 }
 
 // reservation is what a replica was allotted of the pool's refill.
 type reservation struct {
 	fenced bool     // the server says who it is; without that there is no pool
 	ids    []string // one for each token to mint
-	target int
-	there  int
 }
 
 // refillRound asks for a share of the refill.
@@ -58,13 +55,13 @@ func (s *store) reserve(ctx context.Context, t vendorclient.TokenType, replica s
 	reply, err := s.run(ctx, s.reserves, []string{s.poolKey(t), s.reservationsKey(t), s.demandKey(t)},
 		s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge), replica, strconv.FormatFloat(round.demand, 'f', 3, 64),
 		strconv.FormatFloat(round.ready.Seconds(), 'f', 3, 64), s.cfg.Pool.Min, s.cfg.Pool.Max, round.want,
-		microseconds(s.cfg.RequestTimeout+s.cfg.MintTimeout+claimMargin), round.id+":", lost.id, lost.want)
+		microseconds(s.claimLife()), round.id+":", lost.id, lost.want)
 	if err != nil {
 		return reservation{}, err
 	}
 	asOf := s.cfg.Now()
 	fields, err := textFields(reply)
-	if err != nil || len(fields) != 5 {
+	if err != nil || len(fields) != 3 {
 		return reservation{}, errOddAnswer
 	}
 	if fields[0] == "" {
@@ -76,8 +73,6 @@ func (s *store) reserve(ctx context.Context, t vendorclient.TokenType, replica s
 	for i := range mint {
 		r.ids = append(r.ids, fmt.Sprint(round.id, ":", i+1))
 	}
-	r.target, _ = strconv.Atoi(fields[3])
-	r.there, _ = strconv.Atoi(fields[4])
 	return r, nil
 }
 

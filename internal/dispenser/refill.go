@@ -43,7 +43,7 @@ type refiller struct {
 
 // stock is what is known of one type.
 type stock struct {
-	wake chan struct{} // tokens were taken
+	wake chan struct{} // there may be something to do
 
 	mu     sync.Mutex
 	demand float64 // tokens in demandMemory
@@ -69,6 +69,11 @@ func (r *refiller) taken(t vendorclient.TokenType) {
 	s.decay(r.d.cfg.Now())
 	s.demand++
 	s.mu.Unlock()
+	s.stir()
+}
+
+// stir has the type looked after soon.
+func (s *stock) stir() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -198,18 +203,14 @@ func (r *refiller) mint(ctx context.Context, t vendorclient.TokenType, s *stock,
 			r.d.cfg.Log.DebugContext(ctx, "a reservation of the pool was not ended; it expires", "error", err)
 		}
 	}
-	// There may be more to do now: another slot is free.
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
+	s.stir() // there may be more to do, now that a slot is free
 }
 
 // errNotKept is a token that did not come into the pool: to go on at once would
 // mint for nothing, again and again.
 var errNotKept = errors.New("the token did not come into the pool")
 
-// worked notes that the vendor makes tokens of this type.
+// worked notes that a caller got a token that was just made.
 func (s *stock) worked() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

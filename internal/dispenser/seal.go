@@ -75,7 +75,7 @@ func seal(key secret.Text, purpose string, parts []string, token secret.Text, mi
 	return aead.Seal(head, head[9+saltSize:], []byte(token.Reveal()), boundTo(head[:9], parts)), nil
 }
 
-func open(keys []secret.Text, purpose string, parts []string, sealed []byte) (token secret.Text, mintedAt time.Time, err error) {
+func open(keys []secret.Text, purpose string, parts []string, sealed []byte) (secret.Text, time.Time, error) {
 	if len(sealed) < headSize || sealed[0] != sealVersion {
 		return secret.Text{}, time.Time{}, errUnsealable
 	}
@@ -86,10 +86,15 @@ func open(keys []secret.Text, purpose string, parts []string, sealed []byte) (to
 			return secret.Text{}, time.Time{}, err
 		}
 		if plain, err := aead.Open(nil, nonce, sealed[headSize:], boundTo(sealed[:9], parts)); err == nil {
-			return secret.New(string(plain)), time.UnixMicro(int64(binary.BigEndian.Uint64(sealed[1:9]))), nil
+			return secret.New(string(plain)), mintedAt(sealed), nil
 		}
 	}
 	return secret.Text{}, time.Time{}, errUnsealable
+}
+
+// mintedAt is the time of minting of what was sealed here and opened before.
+func mintedAt(sealed []byte) time.Time {
+	return time.UnixMicro(int64(binary.BigEndian.Uint64(sealed[1:9])))
 }
 
 // boundTo is the additional data.

@@ -94,21 +94,19 @@ const (
 // decision is what the claim script said.
 type decision struct {
 	outcome outcome
-	now     time.Time // Redis' time
-	asOf    time.Time // this machine's time when the answer came
+	clock
 
 	claim   string // pending: who is at it
 	sealed  []byte // replay: the kept answer; granted: a token out of the pool, or nil
 	pooled  bool   // sealed is as the pool has it
-	left    int    // granted: tokens left in the pool
 	failure error  // failed: what the claim that was waited on ended with
 	limited limit.Name
 	states  []limit.State // granted, limited
 }
 
-// redisTime is local in Redis' clock. It is early rather than late, by the time
-// of the answer's way, so a token never looks younger than it is.
-func (d decision) redisTime(local time.Time) time.Time { return d.now.Add(local.Sub(d.asOf)) }
+// claimLife is how long a claim or a reservation lives where nobody ends it:
+// longer than the longest mint.
+func (s *store) claimLife() time.Duration { return s.cfg.mintBudget() + claimMargin }
 
 func (s *store) userKeys(a *attempt) []string {
 	keys := make([]string, len(a.callers))
@@ -148,9 +146,8 @@ func (s *store) claim(ctx context.Context, a *attempt) (decision, error) {
 		keys = append(keys, s.attemptKeys(a)...)
 		keys = append(keys, s.failureKey(a.waitingOn))
 	}
-	life := s.cfg.RequestTimeout + s.cfg.MintTimeout + claimMargin
 	reply, err := s.run(ctx, s.claims, keys,
-		len(a.callers), a.claim, a.fingerprint, milliseconds(life), a.useless,
+		len(a.callers), a.claim, a.fingerprint, milliseconds(s.claimLife()), a.useless,
 		microseconds(a.Limits.PerUser.Interval()), a.Limits.PerUser.Count, a.Limits.PerUserDaily,
 		microseconds(a.Limits.Global.Interval()), a.Limits.Global.Count,
 		flag(s.cfg.Pool.Max > 0), s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge), milliseconds(s.cfg.ReplayWindow))
@@ -158,21 +155,20 @@ func (s *store) claim(ctx context.Context, a *attempt) (decision, error) {
 		return decision{}, err
 	}
 	asOf := s.cfg.Now()
-	d, who, err := parseDecision(reply, a.Limits)
+	d, err := parseDecision(reply, a.Limits)
 	d.asOf = asOf
-	if who != "" {
-		s.clock.Store(&clock{owner: who, now: d.now, asOf: asOf})
+	if d.owner != "" {
+		s.clock.Store(&d.clock)
 	}
 	return d, err
 }
 
-// parseDecision also returns who answered, where the script has asked.
-func parseDecision(reply any, limits limit.Limits) (d decision, who string, err error) {
+func parseDecision(reply any, limits limit.Limits) (decision, error) {
 	fields, err := textFields(reply)
 	if err != nil || len(fields) < 2 {
-		return decision{}, "", errOddAnswer
+		return decision{}, errOddAnswer
 	}
-	d = decision{outcome: outcome(fields[0]), now: parseMicros(fields[1])}
+	d := decision{outcome: outcome(fields[0]), clock: clock{now: parseMicros(fields[1])}}
 	switch {
 	case d.outcome == outcomeReused:
 	case d.outcome == outcomePending && len(fields) == 3:
@@ -181,21 +177,20 @@ func parseDecision(reply any, limits limit.Limits) (d decision, who string, err 
 		d.pooled, d.sealed = fields[2] == "q", []byte(fields[3])
 	case d.outcome == outcomeFailed && len(fields) == 3:
 		d.failure = decodeFailure(fields[2])
-	case d.outcome == outcomeGranted && len(fields) == 9, d.outcome == outcomeLimited && len(fields) == 6:
+	case d.outcome == outcomeGranted && len(fields) == 8, d.outcome == outcomeLimited && len(fields) == 6:
 		d.limited = limit.Name(fields[2])
 		used, _ := strconv.Atoi(fields[4])
 		d.states = states(limits, parseMicros(fields[3]), used, parseMicros(fields[5]), d.now)
 		if d.outcome == outcomeGranted {
-			who = fields[6]
-			d.left, _ = strconv.Atoi(fields[8])
+			d.owner = fields[6]
 		}
 		if d.outcome == outcomeGranted && fields[7] != "" {
 			d.pooled, d.sealed = true, []byte(fields[7])
 		}
 	default:
-		return decision{}, "", errOddAnswer
+		return decision{}, errOddAnswer
 	}
-	return d, who, nil
+	return d, nil
 }
 
 var errOddAnswer = errors.New("a script answered something else")

@@ -53,7 +53,8 @@ func Dev(ctx context.Context, cfg *config.Config, listenAll bool, stdout, stderr
 		return err
 	}
 	defer s.close()
-	group, err := httpserver.Listen(log, s.listeners(cfg, nil, func(h http.Handler) http.Handler { return guard.Wrap(h, nil) })...)
+	s.ops = guard.Wrap(s.ops, nil)
+	group, err := httpserver.Listen(log, s.listeners(cfg, nil)...)
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func Serve(ctx context.Context, cfg *config.Config, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	group, err := httpserver.Listen(log, s.listeners(cfg, certificate, func(h http.Handler) http.Handler { return h })...)
+	group, err := httpserver.Listen(log, s.listeners(cfg, certificate)...)
 	if err != nil {
 		return err
 	}
@@ -71,6 +71,7 @@ type service struct {
 	keys      session.KeySource
 	keysLamp  *health.Lamp
 	public    http.Handler
+	ops       http.Handler
 	closers   []func()
 }
 
@@ -78,6 +79,7 @@ type service struct {
 // add to the public endpoints' configuration.
 func open(cfg *config.Config, keys session.KeySource, log *slog.Logger, auditTo io.Writer, amend func(*handlers.Config)) (_ *service, err error) {
 	s := &service{board: health.NewBoard(time.Now, log), keys: keys}
+	s.ops = handlers.NewOps(s.board)
 	defer func() {
 		if err != nil {
 			s.close()
@@ -183,15 +185,13 @@ func (s *service) poolLamp(cfg *config.Config) dispenser.Observer {
 	return s.board.Lamp("pool", false)
 }
 
-// listeners are the public one and the operators', which guard may keep others
-// away from.
-func (s *service) listeners(cfg *config.Config, certificate *tls.Config, guard func(http.Handler) http.Handler) []httpserver.Listener {
+func (s *service) listeners(cfg *config.Config, certificate *tls.Config) []httpserver.Listener {
 	all := []httpserver.Listener{{
 		Name: publicName, Setting: "FAREBOX_LISTEN", Addr: cfg.Listen, Handler: s.public, TLS: certificate,
 	}}
 	if cfg.OpsListen != "" {
 		all = append(all, httpserver.Listener{
-			Name: opsName, Setting: "FAREBOX_OPS_LISTEN", Addr: cfg.OpsListen, Handler: guard(handlers.NewOps(s.board)),
+			Name: opsName, Setting: "FAREBOX_OPS_LISTEN", Addr: cfg.OpsListen, Handler: s.ops,
 		})
 	}
 	return all

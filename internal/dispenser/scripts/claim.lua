@@ -65,14 +65,13 @@ if daily > 0 and used >= daily then return limited('per_user_daily') end
 if over(tat, user_interval, user_count) then return limited('per_user') end
 if over(global, global_interval, global_count) then return limited('global') end
 
-local who, sealed, left = '', '', 0
+local who, sealed = '', ''
 if ARGV[11] == '1' then who = owner(ARGV[12]) end
 if who ~= '' then
   repeat
     local entry = redis.call('LPOP', KEYS[2])
     if entry and good(entry, who, now, tonumber(ARGV[13])) then sealed = string.sub(entry, 49) end
   until sealed ~= '' or not entry
-  left = redis.call('LLEN', KEYS[2])
 end
 
 local function milliseconds(us) return text(math.max(math.ceil(us / 1000), 1)) end
@@ -92,4 +91,4 @@ if keyed then
     redis.call('SET', KEYS[3 + n], 'q' .. fingerprint .. sealed, 'PX', ARGV[14])
   end
 end
-return {'granted', text(now), '', text(tat), text(used), text(global), who, sealed, text(left)}
+return {'granted', text(now), '', text(tat), text(used), text(global), who, sealed}
