@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"farebox/internal/secret"
@@ -63,12 +64,34 @@ func Open(cfg Config) (client *redis.Client, closeAll func(), err error) {
 }
 
 func embedded() (*redis.Options, func()) {
-	server := miniredis.NewMiniRedis()
-	server.ClockTTL(true)
-	return &redis.Options{
-		// No socket: nothing else on this machine can reach it.
-		Dialer: func(context.Context, string, string) (net.Conn, error) { return server.Dial() },
-	}, server.Close
+	server := &embeddedServer{redis: miniredis.NewMiniRedis()}
+	server.redis.ClockTTL(true)
+	// No socket: nothing else on this machine can reach it.
+	return &redis.Options{Dialer: server.dial}, server.close
+}
+
+// embeddedServer refuses who comes after its end: the client dials in the
+// background, also while it is being closed, and miniredis would start over.
+type embeddedServer struct {
+	redis  *miniredis.Miniredis
+	mu     sync.Mutex
+	closed bool
+}
+
+func (s *embeddedServer) dial(context.Context, string, string) (net.Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, net.ErrClosed
+	}
+	return s.redis.Dial()
+}
+
+func (s *embeddedServer) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.redis.Close()
 }
 
 func addTLSFiles(config *tls.Config, cfg Config) error {

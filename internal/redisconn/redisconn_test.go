@@ -1,6 +1,7 @@
 package redisconn_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,6 +25,38 @@ func TestTheEmbeddedRedisRunsScriptsAndForgetsInTime(t *testing.T) {
 	for deadline := time.Now().Add(10 * time.Second); client.Exists(t.Context(), "k").Val() != 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it never forgets")
+		}
+	}
+}
+
+func TestTheEmbeddedRedisDoesNotStartOverAfterItsEnd(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		client, closeAll, err := redisconn.Open(redisconn.Config{Embedded: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dial := client.Options().Dialer
+		over, dialling := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(dialling)
+			for {
+				if conn, err := dial(context.Background(), "", ""); err == nil {
+					_ = conn.Close()
+				}
+				select {
+				case <-over:
+					return
+				default:
+				}
+			}
+		}()
+		closeAll()
+		close(over)
+		<-dialling
+		if conn, err := dial(t.Context(), "", ""); err == nil {
+			_ = conn.Close()
+			t.Fatal("a connection after the end")
 		}
 	}
 }
