@@ -65,6 +65,8 @@ func toRefusal(err error) *refusal {
 		return known
 	case errors.Is(err, session.ErrExpired):
 		return unauthorized(problem.SessionExpired, err)
+	case errors.Is(err, dispenser.ErrSessionEnded):
+		return unauthorized(problem.SessionRevoked, err)
 	case errors.Is(err, session.ErrInvalid):
 		return unauthorized(problem.SessionInvalid, err)
 	case errors.Is(err, session.ErrKeysUnavailable):

@@ -118,14 +118,14 @@ func start(t *testing.T, amend ...func(*handlers.Config)) *service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, closeClient, err := redisconn.Open(redisconn.Config{Embedded: true})
+	conn, err := redisconn.Open(redisconn.Config{Embedded: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(closeClient)
+	t.Cleanup(func() { _ = conn.Close() })
 	dispense, err := dispenser.New(dispenser.Config{
-		Vendor: s.vendor, VendorHost: "vendor.example", Redis: client, Prefix: "test", Secrets: secrets, Hasher: hasher,
-		TokenLifetime: 15 * time.Minute, ReplayWindow: time.Minute, RequestTimeout: 10 * time.Second, MintTimeout: 5 * time.Second,
+		Vendor: s.vendor, VendorHost: "vendor.example", Redis: conn, Prefix: "test", Secrets: secrets, Hasher: hasher,
+		TokenLifetime: 15 * time.Minute, ReplayWindow: time.Minute, RequestTimeout: 10 * time.Second, MintTimeout: 5 * time.Second, SessionLifetime: 24 * time.Hour,
 		// These machines may be busy; what a slow Redis means is tested where it is decided.
 		RedisTimeout: 10 * time.Second,
 		RedisState:   s.board.Lamp("redis", false), VendorState: s.board.Lamp("vendor", false), Now: time.Now, Log: log,

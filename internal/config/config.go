@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"time"
 
+	"farebox/internal/redisconn"
 	"farebox/internal/secret"
 )
 
@@ -60,8 +61,9 @@ type Vendor struct {
 // Redis is how to reach Redis.
 type Redis struct {
 	URL      secret.Text // checked, but whole: it may hold a password
-	Embedded bool        // an embedded Redis instead of URL
-	Prefix   string      // first part of every key
+	Mode     redisconn.Mode
+	Embedded bool   // an embedded Redis instead of URL
+	Prefix   string // first part of every key
 	CAFile   string
 	CertFile string
 	KeyFile  string

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"farebox/internal/localguard"
+	"farebox/internal/redisconn"
 	"farebox/internal/sandbox"
 )
 
@@ -188,6 +189,7 @@ func (l *loader) checkTogether(c *Config) {
 	if l.command != Serve && sandbox.RealKey(c.Vendor.APIKey.Reveal()) {
 		l.fault("ELEVENLABS_API_KEY", "looks like a real key, which has no business with the sandbox; unset it")
 	}
+	l.checkRedis(c)
 	tlsToRedis := strings.HasPrefix(c.Redis.URL.Reveal(), "rediss:")
 	if (c.Redis.CAFile != "" || c.Redis.CertFile != "") && !tlsToRedis && !l.faulty("REDIS_URL") {
 		l.fault("REDIS_URL", "TLS files are set for Redis, so the address must begin with rediss://")
@@ -208,6 +210,19 @@ func (l *loader) checkTogether(c *Config) {
 		l.fault("FAREBOX_OPS_LISTEN", "is the same as FAREBOX_LISTEN; the operators' endpoints need a port of their own, or off")
 	}
 	l.checkSession(c)
+}
+
+// checkRedis asks that the address fits what is said to stand there.
+func (l *loader) checkRedis(c *Config) {
+	if c.Redis.Embedded && (c.Redis.Mode == redisconn.Cluster || c.Redis.Mode == redisconn.Sentinel) {
+		l.fault("FAREBOX_REDIS_MODE", "goes with a server, and REDIS_URL is memory:")
+	}
+	if c.Redis.URL.IsZero() {
+		return
+	}
+	if _, err := redisconn.CheckURL(c.Redis.URL, c.Redis.Mode); err != nil {
+		l.fault("REDIS_URL", err.Error())
+	}
 }
 
 // keepOnLoopback refuses an address that others in the network could reach.

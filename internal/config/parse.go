@@ -11,10 +11,9 @@ import (
 	"time"
 
 	"farebox/internal/localguard"
+	"farebox/internal/redisconn"
 	"farebox/internal/secret"
 	"farebox/session"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // Every error here is shown to the operator: it names the mend and never the
@@ -50,12 +49,19 @@ func readRedisURL(c *Config, value string) error {
 		c.Redis.Embedded = true
 		return nil
 	}
-	// The library's error would show the password.
-	if _, err := redis.ParseURL(value); err != nil {
-		return errors.New("is no address of a Redis server; write memory: or redis://user:password@host:6379/0, with rediss:// for TLS, or unix:///path")
-	}
 	c.Redis.URL = secret.New(value)
 	return nil
+}
+
+func readRedisMode(value string) (redisconn.Mode, error) {
+	var names []string
+	for _, mode := range redisconn.Modes() {
+		if value == string(mode) {
+			return mode, nil
+		}
+		names = append(names, string(mode))
+	}
+	return "", errors.New("must be one of " + strings.Join(names, ", "))
 }
 
 func readPort(_ *Config, value string) error {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"farebox/internal/redisconn"
 	"farebox/internal/secret"
 )
 
@@ -34,7 +35,7 @@ var (
 // unbuilt are names of settings that this version does not know how to honour.
 // They are refused rather than taken and forgotten.
 var unbuilt = []string{
-	"FAREBOX_REDIS_MODE", "FAREBOX_LOGOUT_AUDIENCE", "FAREBOX_REQUIRE_REVOCATION", "FAREBOX_POLICY_FILE",
+	"FAREBOX_LOGOUT_AUDIENCE", "FAREBOX_REQUIRE_REVOCATION", "FAREBOX_POLICY_FILE",
 	"FAREBOX_TRUSTED_PROXIES", "FAREBOX_CLIENT_IP_HEADER", "FAREBOX_PPROF", "FAREBOX_AUDIT_FILE",
 }
 
@@ -64,6 +65,10 @@ var settings = []setting{
 		Name: "REDIS_URL", Secret: true, devDefault: "memory:", commands: servingCommands, requiredBy: serveOnly,
 		ask:  "set redis://, rediss:// or unix://, or for a single replica memory:",
 		read: readRedisURL,
+	},
+	{
+		Name: "FAREBOX_REDIS_MODE", Default: string(redisconn.Auto), commands: servingCommands,
+		read: readInto(func(c *Config, v redisconn.Mode) { c.Redis.Mode = v }, readRedisMode),
 	},
 	{
 		Name: "FAREBOX_REDIS_PREFIX", Default: "farebox", commands: servingCommands,

@@ -18,6 +18,15 @@ type Minter interface {
 	Mint(ctx context.Context, t vendorclient.TokenType) (vendorclient.Token, error)
 }
 
+// Redis is the connection to Redis. It is safe for concurrent use.
+type Redis interface {
+	// Process sends one command, and never again where it may have run.
+	Process(ctx context.Context, cmd redis.Cmder) error
+	// Clustered reports whether keys are spread over the servers of a cluster;
+	// an error where no server has answered yet.
+	Clustered(ctx context.Context) (bool, error)
+}
+
 // Observer is told of a dependency's state as it is met. It is safe for
 // concurrent use and cheap to call again and again.
 type Observer interface {
@@ -31,7 +40,7 @@ type Config struct {
 	Vendor     Minter
 	VendorHost string      // where tokens are redeemed; tokens in Redis are bound to it
 	APIKey     secret.Text // what the vendor mints with; seals the pool
-	Redis      redis.UniversalClient
+	Redis      Redis
 	Prefix     string        // first part of every Redis key
 	Secrets    []secret.Text // the first writes, all read
 	Hasher     *identity.Hasher
@@ -39,7 +48,9 @@ type Config struct {
 	TokenLifetime  time.Duration // from the moment before the vendor was called
 	ReplayWindow   time.Duration // how long an idempotency key gives the same answer
 	RequestTimeout time.Duration // how long a caller waits at most
-	MintTimeout    time.Duration // of one vendor call
+	// SessionLifetime is how long a session can go on; endings are kept for it.
+	SessionLifetime time.Duration
+	MintTimeout     time.Duration // of one vendor call
 	// RedisTimeout bounds one call to Redis, which counts as away when it takes
 	// longer; 0 is 250 ms.
 	RedisTimeout time.Duration
@@ -80,7 +91,7 @@ func (cfg Config) validate() error {
 		cfg.RedisState == nil || cfg.VendorState == nil || cfg.Prefix == "" || len(cfg.Secrets) == 0 {
 		return errors.New("dispenser: a required field is missing")
 	}
-	if cfg.TokenLifetime-cfg.ReplayWindow < MinimumLife || cfg.ReplayWindow <= 0 || cfg.RequestTimeout <= 0 || cfg.MintTimeout <= 0 {
+	if cfg.TokenLifetime-cfg.ReplayWindow < MinimumLife || cfg.ReplayWindow <= 0 || cfg.RequestTimeout <= 0 || cfg.MintTimeout <= 0 || cfg.SessionLifetime <= 0 {
 		return errors.New("dispenser: lifetime, window and time-outs do not fit together")
 	}
 	if cfg.Pool.Max > 0 && (cfg.PoolState == nil || cfg.APIKey.IsZero() || cfg.MintConcurrency <= 0 || cfg.Pool.Min < 0 || cfg.Pool.Min > cfg.Pool.Max ||

@@ -61,7 +61,7 @@ func New(cfg Config) (*Dispenser, error) {
 		flights: flights{underWay: map[string]*flight{}},
 		closing: make(chan struct{}),
 	}
-	d.desk = newDesk(d.mint, func(token vendorclient.Token) { d.keepSpare(context.Background(), token, "") })
+	d.desk = newDesk(d.mint, func(token vendorclient.Token) { d.keepSpare(context.Background(), token, nil, "") })
 	d.refill = newRefiller(d)
 	return d, nil
 }
@@ -79,7 +79,7 @@ func (d *Dispenser) Run(ctx context.Context) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
-		if d.store.ping(ctx) {
+		if d.store.watch(ctx) {
 			d.seen.catchUp(ctx)
 		}
 		select {
@@ -110,8 +110,8 @@ func (d *Dispenser) Close(ctx context.Context) error {
 	}
 }
 
-// Dispense hands out a token, or says why not: a *LimitError, ErrKeyReused,
-// ErrInProgress, ErrRepeatedToken, a *vendorclient.Error, or the context's own
+// Dispense hands out a token, or says why not: ErrSessionEnded, a *LimitError,
+// ErrKeyReused, ErrInProgress, ErrRepeatedToken, a *vendorclient.Error, or the context's own
 // error. No token is minted for a request that is refused.
 func (d *Dispenser) Dispense(ctx context.Context, req Request) (Grant, error) {
 	a := d.newAttempt(req)
@@ -138,9 +138,7 @@ func (d *Dispenser) dispense(ctx context.Context, a *attempt) (Grant, error) {
 		switch decision.outcome {
 		case outcomeGranted:
 			d.local.record(a)
-			if d.cfg.Pool.Max > 0 {
-				d.refill.taken(a.Type)
-			}
+			d.refill.asked(ctx, a, decision.pooled)
 			a.pooled = decision.sealed
 			if decision.pooled {
 				grant, err := d.openKept(a, decision)
@@ -150,7 +148,7 @@ func (d *Dispenser) dispense(ctx context.Context, a *attempt) (Grant, error) {
 				}
 				d.cfg.Log.WarnContext(ctx, "a token of the pool cannot be used; minting one", "error", err)
 			}
-			grant, err := d.mintAndSettle(ctx, a, decision)
+			grant, err := d.serve(ctx, a, decision)
 			if errors.Is(err, errClaimLost) {
 				continue
 			}
@@ -176,6 +174,8 @@ func (d *Dispenser) dispense(ctx context.Context, a *attempt) (Grant, error) {
 			return Grant{}, decision.failure
 		case outcomeReused:
 			return Grant{}, ErrKeyReused
+		case outcomeEnded:
+			return Grant{}, ErrSessionEnded
 		case outcomeLimited:
 			return Grant{}, newLimitError(decision.limited, decision.states)
 		}

@@ -46,16 +46,16 @@ func (h *house) open(amend ...func(*dispenser.Config)) *dispenser.Dispenser {
 	if h.redis.Options().Network == "unix" {
 		url = "unix://" + h.redis.Options().Addr
 	}
-	client, closeClient, err := redisconn.Open(redisconn.Config{URL: secret.New(url)})
+	conn, err := redisconn.Open(redisconn.Config{URL: secret.New(url)})
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.t.Cleanup(closeClient)
+	h.t.Cleanup(func() { _ = conn.Close() })
 	cfg := dispenser.Config{
-		Vendor: h.vendor, VendorHost: "vendor.example", Redis: client, Prefix: "test",
+		Vendor: h.vendor, VendorHost: "vendor.example", Redis: conn, Prefix: "test",
 		Secrets:       []secret.Text{secret.New(oldSecret)},
 		TokenLifetime: 15 * time.Minute, ReplayWindow: time.Minute,
-		RequestTimeout: 10 * time.Second, MintTimeout: 5 * time.Second,
+		RequestTimeout: 10 * time.Second, MintTimeout: 5 * time.Second, SessionLifetime: 24 * time.Hour,
 		// These machines may be busy; what a slow Redis means is tested apart.
 		RedisTimeout: 10 * time.Second,
 		RedisState:   h.board.Lamp("redis", false), VendorState: h.board.Lamp("vendor", false),
@@ -142,6 +142,7 @@ func suite(t *testing.T, owner string, connect func(*testing.T) (*redis.Client, 
 	}
 	maps.Copy(tests, poolSuite)
 	maps.Copy(tests, attemptSuite)
+	maps.Copy(tests, endedSuite)
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -8,8 +8,14 @@ import (
 	vendorclient "farebox/vendor_client"
 )
 
-func (d *Dispenser) mintAndSettle(ctx context.Context, a *attempt, decision decision) (Grant, error) {
-	token, err := d.mintFor(ctx, a.Type)
+// serve has a token for a claimed request that its own pool had none for, and
+// keeps the answer where there is a key.
+func (d *Dispenser) serve(ctx context.Context, a *attempt, decision decision) (Grant, error) {
+	token, source, err := d.takeElsewhere(ctx, a), SourcePool, error(nil)
+	if token.Value.IsZero() {
+		source = SourceMint
+		token, err = d.mintFor(ctx, a.Type)
+	}
 	if err != nil {
 		if mayGiveBack(err) {
 			d.local.giveBack(a)
@@ -18,7 +24,7 @@ func (d *Dispenser) mintAndSettle(ctx context.Context, a *attempt, decision deci
 		return Grant{}, err
 	}
 	grant := Grant{
-		Token: token.Value, Type: a.Type, Source: SourceMint,
+		Token: token.Value, Type: a.Type, Source: source,
 		ExpiresAt: token.RequestedAt.Add(d.cfg.TokenLifetime),
 		Limits:    decision.states,
 	}
@@ -46,6 +52,39 @@ func (d *Dispenser) mintAndSettle(ctx context.Context, a *attempt, decision deci
 	return grant, nil
 }
 
+// takeElsewhere takes a token out of the pool of another shard, the fullest as
+// far as this replica knows; the zero Token where there is none. What a lost
+// reply took counts as handed out.
+func (d *Dispenser) takeElsewhere(ctx context.Context, a *attempt) vendorclient.Token {
+	shards, err := d.store.shards(ctx)
+	if err != nil || len(shards) == 1 || d.cfg.Pool.Max == 0 {
+		return vendorclient.Token{}
+	}
+	var fullest *stock
+	own := at(shards, a.spread)
+	for _, s := range d.refill.stocksOf(a.Type, shards) {
+		if s.shard != own && s.ready.Load() > 0 && (fullest == nil || s.ready.Load() > fullest.ready.Load()) {
+			fullest = s
+		}
+	}
+	if fullest == nil {
+		return vendorclient.Token{}
+	}
+	clock, sealed, err := d.store.take(ctx, fullest.shard, a.Type)
+	if err != nil || sealed == nil {
+		fullest.ready.Store(0)
+		return vendorclient.Token{}
+	}
+	fullest.ready.Add(-1)
+	fullest.stir()
+	value, mintedAt, err := d.seal.openPooled(a.Type, sealed)
+	if err != nil {
+		d.cfg.Log.WarnContext(ctx, "a token of the pool cannot be used; minting one", "error", err)
+		return vendorclient.Token{}
+	}
+	return vendorclient.Token{Value: value, Type: a.Type, RequestedAt: clock.local(mintedAt)}
+}
+
 // mintFor waits for a token that the vendor never gave before.
 func (d *Dispenser) mintFor(ctx context.Context, t vendorclient.TokenType) (vendorclient.Token, error) {
 	for try := range mostRepeats {
@@ -57,7 +96,9 @@ func (d *Dispenser) mintFor(ctx context.Context, t vendorclient.TokenType) (vend
 			// It took so long that the caller would have too little of it.
 			return vendorclient.Token{}, &vendorclient.Error{Operation: "mint", Kind: vendorclient.KindTimeout, MayHaveMinted: true}
 		case d.seen.firstAnywhere(ctx, token.Value):
-			d.refill.types[t].worked()
+			if d.refill.moods[t].worked() {
+				d.refill.stirAll(t)
+			}
 			return token, nil
 		}
 		d.warnOfRepeat(t)
@@ -103,20 +144,30 @@ func (d *Dispenser) warnOfRepeat(t vendorclient.TokenType) {
 	d.cfg.Log.Warn("the vendor gave a token twice; it is thrown away", "type", string(t))
 }
 
-// keepSpare lays a token that nobody waits for into the pool. Where that is not
-// certain, which is what false says, the token counts as handed out.
-func (d *Dispenser) keepSpare(ctx context.Context, token vendorclient.Token, reserved string) bool {
-	c := d.store.clock.Load()
-	if d.cfg.Pool.Max == 0 || c == nil {
+// keepSpare lays a token that nobody waits for into the pool, where nil says, in
+// the shard with the most demand. Where that is not certain, which is what false
+// says, the token counts as handed out.
+func (d *Dispenser) keepSpare(ctx context.Context, token vendorclient.Token, where *stock, reserved string) bool {
+	if d.cfg.Pool.Max == 0 {
 		return false
 	}
-	mintedAt := c.at(token.RequestedAt)
-	sealed, err := d.seal.sealPooled(token.Type, token.Value, mintedAt)
+	shards, err := d.store.shards(ctx)
 	if err != nil {
+		return false
+	}
+	if where == nil {
+		where = d.refill.neediest(token.Type, shards)
+	}
+	c := where.shard.clock.Load()
+	if c == nil {
+		return false
+	}
+	f := fresh{of: token.Type, clock: c, mintedAt: c.at(token.RequestedAt), reserved: reserved}
+	if f.sealed, err = d.seal.sealPooled(token.Type, token.Value, f.mintedAt); err != nil {
 		d.cfg.Log.Error("a token cannot be sealed", "error", err)
 		return false
 	}
-	became, err := d.store.put(ctx, token.Type, c, mintedAt, sealed, d.seen.hashes(token.Value), reserved)
+	became, err := d.store.putNew(ctx, where.shard, f, d.seen.hashesOf(token.Value), where.most)
 	switch {
 	case err != nil:
 		d.cfg.Log.Debug("a token may not have come into the pool; it is thrown away", "error", err)
@@ -125,7 +176,11 @@ func (d *Dispenser) keepSpare(ctx context.Context, token vendorclient.Token, res
 	case became != putKept:
 		d.cfg.Log.Debug("a token did not come into the pool; it is thrown away", "because", became)
 	}
-	return err == nil && became == putKept
+	if err != nil || became != putKept {
+		return false
+	}
+	where.ready.Add(1)
+	return true
 }
 
 func (d *Dispenser) observeVendor(err error) {

@@ -28,12 +28,12 @@ func realHouse(t *testing.T, server *testredis.Server) *house {
 // at has a dispenser talk to another address than the house's Redis.
 func (h *house) at(url string) func(*dispenser.Config) {
 	return func(cfg *dispenser.Config) {
-		client, closeClient, err := redisconn.Open(redisconn.Config{URL: secret.New(url)})
+		conn, err := redisconn.Open(redisconn.Config{URL: secret.New(url)})
 		if err != nil {
 			h.t.Fatal(err)
 		}
-		h.t.Cleanup(closeClient)
-		cfg.Redis = client
+		h.t.Cleanup(func() { _ = conn.Close() })
+		cfg.Redis = conn
 	}
 }
 

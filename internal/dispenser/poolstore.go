@@ -22,66 +22,109 @@ type clock struct {
 // answer's way, so a token never looks younger than it is.
 func (c *clock) at(local time.Time) time.Time { return c.now.Add(local.Sub(c.asOf)) }
 
-func (s *store) poolKey(t vendorclient.TokenType) string         { return s.ofPool("p:", t) }
-func (s *store) reservationsKey(t vendorclient.TokenType) string { return s.ofPool("m:", t) }
-func (s *store) demandKey(t vendorclient.TokenType) string       { return s.ofPool("d:", t) }
+// local is what was at in Redis' time. It errs like at.
+func (c *clock) local(at time.Time) time.Time { return c.asOf.Add(at.Sub(c.now)) }
 
-func (s *store) ofPool(kind string, t vendorclient.TokenType) string {
-	return s.slot + kind + s.pool + ":" + string(t)
+func (sh *shard) poolKey(pool string, t vendorclient.TokenType) string {
+	return sh.slot + "p:" + pool + ":" + string(t)
+}
+
+func (sh *shard) reservationsKey(pool string, t vendorclient.TokenType) string {
+	return sh.slot + "m:" + pool + ":" + string(t)
+}
+
+func (sh *shard) demandKey(pool string, t vendorclient.TokenType) string {
+	return sh.slot + "d:" + pool + ":" + string(t)
 }
 
 // reservation is what a replica was allotted of the pool's refill.
 type reservation struct {
 	fenced bool     // the server says who it is; without that there is no pool
+	ready  int      // tokens in the pool
 	ids    []string // one for each token to mint
 }
 
 // refillRound asks for a share of the refill.
 type refillRound struct {
-	id     string        // makes reservations' ids
-	want   int           // tokens to mint at most
-	demand float64       // this replica's, in tokens a second
-	ready  time.Duration // how long the pool is to last
-	unsure *refillRound  // an earlier one whose answer was lost; nil for none
+	id          string        // makes reservations' ids
+	want        int           // tokens to mint at most
+	demand      float64       // this replica's, in tokens a second
+	lasts       time.Duration // how long the pool is to last
+	least, most int           // tokens in the pool
+	unsure      *refillRound  // an earlier one whose answer was lost; nil for none
 }
 
 // reserve tells this replica's demand and asks for tokens to mint.
-func (s *store) reserve(ctx context.Context, t vendorclient.TokenType, replica string, round refillRound) (reservation, error) {
+func (s *store) reserve(ctx context.Context, sh *shard, t vendorclient.TokenType, replica string, round refillRound) (reservation, error) {
 	lost := refillRound{}
 	if round.unsure != nil {
 		lost = *round.unsure
 		lost.id += ":"
 	}
-	reply, err := s.run(ctx, s.reserves, []string{s.poolKey(t), s.reservationsKey(t), s.demandKey(t)},
+	reply, err := s.run(ctx, sh, s.reserves,
+		[]string{sh.poolKey(s.pool, t), sh.reservationsKey(s.pool, t), sh.demandKey(s.pool, t)},
 		s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge), replica, strconv.FormatFloat(round.demand, 'f', 3, 64),
-		strconv.FormatFloat(round.ready.Seconds(), 'f', 3, 64), s.cfg.Pool.Min, s.cfg.Pool.Max, round.want,
+		strconv.FormatFloat(round.lasts.Seconds(), 'f', 3, 64), round.least, round.most, round.want,
 		microseconds(s.claimLife()), round.id+":", lost.id, lost.want)
 	if err != nil {
 		return reservation{}, err
 	}
 	asOf := s.cfg.Now()
 	fields, err := textFields(reply)
-	if err != nil || len(fields) != 3 {
+	if err != nil || len(fields) != 4 {
 		return reservation{}, errOddAnswer
 	}
 	if fields[0] == "" {
 		return reservation{}, nil
 	}
-	s.clock.Store(&clock{owner: fields[0], now: parseMicros(fields[1]), asOf: asOf})
+	sh.clock.Store(&clock{owner: fields[0], now: parseMicros(fields[1]), asOf: asOf})
 	r := reservation{fenced: true}
 	mint, _ := strconv.Atoi(fields[2])
+	r.ready, _ = strconv.Atoi(fields[3])
 	for i := range mint {
 		r.ids = append(r.ids, fmt.Sprint(round.id, ":", i+1))
 	}
 	return r, nil
 }
 
-// put lays a token into the pool and ends its reservation, "" for none. What
-// did not certainly fit is thrown away. It returns what became of it.
-func (s *store) put(ctx context.Context, t vendorclient.TokenType, c *clock, mintedAt time.Time, sealed []byte, hashes []string, reserved string) (string, error) {
-	reply, err := s.run(ctx, s.puts, append([]string{s.poolKey(t), s.reservationsKey(t)}, s.tokenKeys(hashes)...),
-		s.cfg.Pool.Owner, c.owner, fmt.Sprintf("%016d", mintedAt.UnixMicro()), sealed,
-		microseconds(s.cfg.Pool.MaxAge), s.cfg.Pool.Max, milliseconds(s.cfg.TokenLifetime), reserved)
+// fresh is a token on its way into the pool of a shard.
+type fresh struct {
+	of       vendorclient.TokenType
+	clock    *clock
+	mintedAt time.Time // by clock
+	sealed   []byte
+	hashes   []string // to be remembered in the same step; nil where that was done
+	reserved string   // the reservation that ends with it; "" for none
+}
+
+// putNew is put for a token that nobody has remembered yet: in the same step
+// where that lies in the same shard, and in one before otherwise.
+func (s *store) putNew(ctx context.Context, sh *shard, f fresh, token tokenHashes, most int) (string, error) {
+	shards, err := s.shards(ctx)
+	if err != nil {
+		return "", err
+	}
+	if at(shards, token.spread) == sh {
+		f.hashes = token.hashes
+		return s.put(ctx, sh, f, most)
+	}
+	isNew, err := s.remember(ctx, token)
+	if err != nil {
+		return "", err
+	}
+	if !isNew {
+		return putRepeated, nil
+	}
+	return s.put(ctx, sh, f, most)
+}
+
+// put lays a token into a pool that holds most at most. What did not certainly
+// fit is thrown away. It returns what became of it.
+func (s *store) put(ctx context.Context, sh *shard, f fresh, most int) (string, error) {
+	keys := []string{sh.poolKey(s.pool, f.of), sh.reservationsKey(s.pool, f.of)}
+	reply, err := s.run(ctx, sh, s.puts, append(keys, sh.tokenKeys(f.hashes)...),
+		s.cfg.Pool.Owner, f.clock.owner, fmt.Sprintf("%016d", f.mintedAt.UnixMicro()), f.sealed,
+		microseconds(s.cfg.Pool.MaxAge), most, milliseconds(s.cfg.TokenLifetime), f.reserved)
 	became, _ := reply.(string)
 	return became, err
 }
@@ -92,10 +135,48 @@ const (
 	putRepeated = "repeated"
 )
 
+// take takes a sealed token out of a pool for a caller of another shard; nil
+// where there is none.
+func (s *store) take(ctx context.Context, sh *shard, t vendorclient.TokenType) (*clock, []byte, error) {
+	reply, err := s.run(ctx, sh, s.takes, []string{sh.poolKey(s.pool, t)}, s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge))
+	if err != nil {
+		return nil, nil, err
+	}
+	asOf := s.cfg.Now()
+	fields, err := textFields(reply)
+	if err != nil || len(fields) != 3 {
+		return nil, nil, errOddAnswer
+	}
+	if fields[2] == "" {
+		return nil, nil, nil
+	}
+	return &clock{owner: fields[0], now: parseMicros(fields[1]), asOf: asOf}, []byte(fields[2]), nil
+}
+
 // free ends a reservation that brought no token for the pool.
-func (s *store) free(ctx context.Context, t vendorclient.TokenType, reserved string) error {
-	_, err := s.do(ctx, func(ctx context.Context) *redis.Cmd {
-		return redis.NewCmd(ctx, "zrem", s.reservationsKey(t), reserved)
+func (s *store) free(ctx context.Context, sh *shard, t vendorclient.TokenType, reserved string) error {
+	_, err := s.do(ctx, sh, func(ctx context.Context) *redis.Cmd {
+		return redis.NewCmd(ctx, "zrem", sh.reservationsKey(s.pool, t), reserved)
 	})
 	return err
+}
+
+func (sh *shard) tokenKeys(hashes []string) []string {
+	keys := make([]string, len(hashes))
+	for i, hash := range hashes {
+		keys[i] = sh.slot + "t:" + hash
+	}
+	return keys
+}
+
+// remember reports whether a token is new to all replicas. It lies in a shard
+// of its own choice, since the vendor may repeat it to whoever asks.
+func (s *store) remember(ctx context.Context, token tokenHashes) (bool, error) {
+	shards, err := s.shards(ctx)
+	if err != nil {
+		return false, err
+	}
+	sh := at(shards, token.spread)
+	reply, err := s.run(ctx, sh, s.remembers, sh.tokenKeys(token.hashes), milliseconds(s.cfg.TokenLifetime))
+	return reply == int64(1), err
 }

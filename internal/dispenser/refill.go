@@ -3,7 +3,6 @@ package dispenser
 import (
 	"context"
 	"errors"
-	"math"
 	mathrand "math/rand/v2"
 	"sync"
 	"time"
@@ -14,19 +13,15 @@ import (
 const (
 	// margin is how much more than the demand of one mint's time is kept ready.
 	margin = 3
-	// demandMemory is over what time demand is averaged.
-	demandMemory = 5 * time.Second
-	// firstGuess is how long a mint takes as long as none has been seen.
-	firstGuess = 300 * time.Millisecond
 
-	// A type is looked after at once when tokens were taken, but not more often
-	// than hurried, and otherwise at leisure.
+	// A stock is looked after at once when tokens were taken, but not more
+	// often than hurried, and otherwise at leisure.
 	hurried = 20 * time.Millisecond
 	leisure = 3 * time.Second
-	// crowded is how long to wait for a slot that other types have.
+	// crowded is how long to wait for a slot that others have.
 	crowded = 200 * time.Millisecond
-	// After a failure it is left alone for longer and longer.
-	firstPause, lastPause = time.Second, 30 * time.Second
+	// unknowing is how long to wait for Redis to say what it is.
+	unknowing = 500 * time.Millisecond
 )
 
 // refiller keeps the pool at its target: enough of each type for the demand of
@@ -37,71 +32,92 @@ type refiller struct {
 	replica string
 	// slots bound the mints for the pool under way, of all types together.
 	slots chan struct{}
-	types map[vendorclient.TokenType]*stock
 	mints sync.WaitGroup
-}
 
-// stock is what is known of one type.
-type stock struct {
-	wake chan struct{} // there may be something to do
-
+	moods  map[vendorclient.TokenType]*mood
 	mu     sync.Mutex
-	demand float64 // tokens in demandMemory
-	asOf   time.Time
-	took   time.Duration // one mint, averaged
-	unsure *refillRound  // the last round, where its answer was lost; its loop's own
-	pause  time.Duration // after the last failure; 0 after a success
-	rest   time.Time     // no mint for the pool before this
+	stocks map[vendorclient.TokenType][]*stock // by shard, as these become known
+	away   map[int]string                      // shards without a pool, and why
 }
 
 func newRefiller(d *Dispenser) *refiller {
-	r := &refiller{d: d, replica: randomID(), slots: make(chan struct{}, d.cfg.MintConcurrency), types: map[vendorclient.TokenType]*stock{}}
+	r := &refiller{
+		d: d, replica: randomID(), slots: make(chan struct{}, d.cfg.MintConcurrency),
+		moods:  map[vendorclient.TokenType]*mood{},
+		stocks: map[vendorclient.TokenType][]*stock{}, away: map[int]string{},
+	}
 	for _, t := range vendorclient.TokenTypes() {
-		r.types[t] = &stock{wake: make(chan struct{}, 1), took: firstGuess, asOf: d.cfg.Now()}
+		r.moods[t] = &mood{took: firstGuess}
 	}
 	return r
 }
 
-// taken notes that a token of this type was asked for and not refused.
-func (r *refiller) taken(t vendorclient.TokenType) {
-	s := r.types[t]
-	s.mu.Lock()
-	s.decay(r.d.cfg.Now())
-	s.demand++
-	s.mu.Unlock()
-	s.stir()
-}
-
-// stir has the type looked after soon.
-func (s *stock) stir() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
+// stocksOf are a type's, one a shard.
+func (r *refiller) stocksOf(t vendorclient.TokenType, shards []*shard) []*stock {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := r.stocks[t]
+	for i := len(all); i < len(shards); i++ {
+		all = append(all, &stock{
+			of: t, shard: shards[i], mood: r.moods[t], wake: make(chan struct{}, 1), asOf: r.d.cfg.Now(),
+			least: share(r.d.cfg.Pool.Min, i, len(shards)), most: share(r.d.cfg.Pool.Max, i, len(shards)),
+		})
 	}
+	r.stocks[t] = all
+	return all
 }
 
-func (s *stock) decay(now time.Time) {
-	if gone := now.Sub(s.asOf); gone > 0 {
-		s.demand *= math.Exp(-gone.Seconds() / demandMemory.Seconds())
-		s.asOf = now
+// neediest is the stock of a type that is asked for most, and may hold a token.
+func (r *refiller) neediest(t vendorclient.TokenType, shards []*shard) *stock {
+	now := r.d.cfg.Now()
+	all := r.stocksOf(t, shards)
+	most := all[0] // which has the greatest share
+	for _, s := range all[1:] {
+		if s.most > 0 && s.perSecond(now) > most.perSecond(now) {
+			most = s
+		}
 	}
+	return most
 }
 
-// run looks after all types until ctx ends, and then waits for the mints that
+// run looks after all stocks until ctx ends, and then waits for the mints that
 // are under way.
 func (r *refiller) run(ctx context.Context) {
 	var all sync.WaitGroup
-	for t := range r.types {
-		all.Go(func() { r.lookAfter(ctx, t) })
+	if shards := r.awaitShards(ctx); shards != nil {
+		for t := range r.moods {
+			for _, s := range r.stocksOf(t, shards) {
+				all.Go(func() { r.lookAfter(ctx, s) })
+			}
+		}
 	}
 	all.Wait()
 	r.mints.Wait()
 }
 
-func (r *refiller) lookAfter(ctx context.Context, t vendorclient.TokenType) {
-	s := r.types[t]
+// awaitShards waits until it is known what Redis is; nil where ctx ends before.
+func (r *refiller) awaitShards(ctx context.Context) []*shard {
 	for ctx.Err() == nil {
-		pause := r.round(ctx, t, s)
+		shards, err := r.d.store.shards(ctx)
+		if err == nil {
+			return shards
+		}
+		r.d.cfg.PoolState.Down(redisIsAway)
+		sleep(ctx, jitter(unknowing))
+	}
+	return nil
+}
+
+func (r *refiller) lookAfter(ctx context.Context, s *stock) {
+	for ctx.Err() == nil {
+		if s.asleep(r.d.cfg.Now()) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-s.wake:
+			}
+		}
+		pause := r.round(ctx, s)
 		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
@@ -124,50 +140,47 @@ func sleep(ctx context.Context, d time.Duration) {
 
 // round reserves what is missing, starts to mint it and returns when to look
 // again.
-func (r *refiller) round(ctx context.Context, t vendorclient.TokenType, s *stock) time.Duration {
+func (r *refiller) round(ctx context.Context, s *stock) time.Duration {
 	now := r.d.cfg.Now()
-	s.mu.Lock()
-	s.decay(now)
-	demand, took, rest, failing := s.demand/demandMemory.Seconds(), s.took, s.rest.Sub(now), s.pause > 0
-	s.mu.Unlock()
-	const least = 0.001 // below, there is none
-	if demand < least {
-		demand = 0
-	}
-	want := max(cap(r.slots)/len(r.types), 1) // so that no type takes all
+	took, rest, failing := s.mood.look(now)
+	want := max(cap(r.slots)/len(r.moods), 1) // so that no type takes all
+	trial := false
 	switch {
 	case rest > 0:
 		want = 0
 	case failing: // one is enough to see whether it works again
-		want = 1
+		want = 0
+		if trial = s.mood.beginTrial(); trial {
+			want = 1
+		}
 	}
 	slots := r.takeSlots(want)
-	this := refillRound{id: randomID(), want: slots, demand: demand, ready: margin * took, unsure: s.unsure}
-	got, err := r.d.store.reserve(ctx, t, r.replica, this)
-	switch {
-	case err == nil:
-		s.unsure = nil
-	case s.unsure == nil:
-		this.unsure = nil
-		s.unsure = &this
+	this := refillRound{
+		id: randomID(), want: slots, demand: s.perSecond(now), lasts: margin * took,
+		least: s.least, most: s.most, unsure: s.unsure,
 	}
+	got, err := r.d.store.reserve(ctx, s.shard, s.of, r.replica, this)
+	s.learn(this, got, err)
 	for range slots - len(got.ids) {
 		<-r.slots
 	}
-	if err != nil {
-		r.d.cfg.PoolState.Down("redis is away")
-		return jitter(leisure)
+	if trial && len(got.ids) == 0 {
+		s.mood.endTrial()
 	}
-	r.d.fenced(got.fenced)
+	r.report(s.shard, got.fenced, err)
 	for _, id := range got.ids {
 		r.mints.Go(func() {
 			defer func() { <-r.slots }()
-			r.mint(ctx, t, s, id)
+			r.mint(ctx, s, id)
 		})
 	}
 	switch {
+	case err != nil:
+		return jitter(leisure)
 	case rest > 0:
 		return rest
+	case failing:
+		return jitter(leisure)
 	case slots == 0:
 		return jitter(crowded)
 	case len(got.ids) == slots: // more may be missing
@@ -189,65 +202,77 @@ func (r *refiller) takeSlots(want int) (taken int) {
 }
 
 // mint makes one token for the pool, unless a caller takes it before.
-func (r *refiller) mint(ctx context.Context, t vendorclient.TokenType, s *stock, reserved string) {
+func (r *refiller) mint(ctx context.Context, s *stock, reserved string) {
 	began := r.d.cfg.Now()
-	token, spare, err := r.d.desk.stock(t)
+	token, spare, err := r.d.desk.stock(s.of)
 	took := r.d.cfg.Now().Sub(began)
 	ctx = context.WithoutCancel(ctx) // what was made is kept, though the process ends
-	if spare && !r.d.keepSpare(ctx, token, reserved) {
+	if spare && !r.d.keepSpare(ctx, token, s, reserved) {
 		err = errNotKept
 	}
-	s.note(r.d.cfg.Now(), took, err)
+	if s.mood.note(r.d.cfg.Now(), took, err) {
+		r.stirAll(s.of)
+	}
 	if !spare {
-		if err := r.d.store.free(ctx, t, reserved); err != nil {
+		if err := r.d.store.free(ctx, s.shard, s.of, reserved); err != nil {
 			r.d.cfg.Log.DebugContext(ctx, "a reservation of the pool was not ended; it expires", "error", err)
 		}
 	}
 	s.stir() // there may be more to do, now that a slot is free
 }
 
+// asked notes that a request was granted, out of the pool or not.
+func (r *refiller) asked(ctx context.Context, a *attempt, pooled bool) {
+	if r.d.cfg.Pool.Max == 0 {
+		return
+	}
+	shards, err := r.d.store.shards(ctx)
+	if err != nil {
+		return
+	}
+	s := r.stocksOf(a.Type, shards)[at(shards, a.spread).index]
+	if pooled {
+		s.ready.Add(-1)
+	} else {
+		s.ready.Store(0)
+	}
+	s.asked(r.d.cfg.Now())
+}
+
+// stirAll has all stocks of a type looked after soon.
+func (r *refiller) stirAll(t vendorclient.TokenType) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.stocks[t] {
+		s.stir()
+	}
+}
+
 // errNotKept is a token that did not come into the pool: to go on at once would
 // mint for nothing, again and again.
 var errNotKept = errors.New("the token did not come into the pool")
 
-// worked notes that a caller got a token that was just made.
-func (s *stock) worked() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pause, s.rest = 0, time.Time{}
-}
+const redisIsAway = "redis is away"
 
-// note keeps the time that mints take, and leaves a vendor that fails alone, for
-// as long as it asks for but never long: callers may find it well again.
-func (s *stock) note(now time.Time, took time.Duration, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err == nil {
-		s.took += (took - s.took) / 4
-		s.pause = 0
+// report says whether each shard's server can be told from an older life of
+// itself. Where it cannot, there is no pool.
+func (r *refiller) report(sh *shard, fenced bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case err != nil:
+		r.away[sh.index] = redisIsAway
+	case !fenced:
+		r.away[sh.index] = "redis does not say who it is"
+	default:
+		delete(r.away, sh.index)
+	}
+	for _, why := range r.away {
+		r.d.cfg.PoolState.Down(why)
 		return
 	}
-	if now.Before(s.rest) {
-		return // another mint has failed in the same moment
-	}
-	s.pause = min(max(2*s.pause, firstPause), lastPause)
-	pause := s.pause
-	var vendorError *vendorclient.Error
-	if errors.As(err, &vendorError) {
-		pause = max(pause, min(vendorError.RetryAfter, lastPause))
-	}
-	s.rest = now.Add(jitter(pause))
+	r.d.cfg.PoolState.Up()
 }
 
 // jitter is about d, and not the same for all.
 func jitter(d time.Duration) time.Duration { return d*3/4 + mathrand.N(d/2) }
-
-// fenced says whether Redis can be told from an older life of itself. Where it
-// cannot, there is no pool.
-func (d *Dispenser) fenced(is bool) {
-	if is {
-		d.cfg.PoolState.Up()
-		return
-	}
-	d.cfg.PoolState.Down("redis does not say who it is")
-}

@@ -18,6 +18,7 @@ import (
 // Request is one verified and allowed caller's wish for a token.
 type Request struct {
 	Issuer, Subject string // who asks; only hashes of them reach Redis
+	Session         Session
 	Type            vendorclient.TokenType
 	Limits          limit.Limits
 	// IdempotencyKey names the attempt within the caller; "" for none.
@@ -85,7 +86,9 @@ func newLimitError(name limit.Name, states []limit.State) *LimitError {
 // attempt is a Request as the store knows it.
 type attempt struct {
 	Request
+	spread      uint32   // which shard is the caller's
 	callers     []string // the caller's hashes, one a secret
+	endings     endings
 	keys        []string // the idempotency key's hashes, one a secret; nil without one
 	fingerprint string
 	claim       string // this request's own claim id; "" without a key
@@ -99,7 +102,10 @@ type attempt struct {
 func (a *attempt) keyed() bool { return a.claim != "" }
 
 func (d *Dispenser) newAttempt(req Request) *attempt {
-	a := &attempt{Request: req, callers: d.cfg.Hasher.Sums("caller", req.Issuer, req.Subject)}
+	a := &attempt{
+		Request: req, spread: spread("caller", req.Issuer, req.Subject),
+		callers: d.cfg.Hasher.Sums("caller", req.Issuer, req.Subject), endings: newEndings(d.cfg.Hasher, req),
+	}
 	if req.IdempotencyKey != "" {
 		a.keys = d.cfg.Hasher.Sums("attempt", req.Issuer, req.Subject, req.IdempotencyKey)
 		sum := sha256.Sum256([]byte(req.Fingerprint))

@@ -3,6 +3,7 @@ package dispenser
 import (
 	"context"
 	"crypto/sha1"
+	_ "embed"
 	"encoding/hex"
 	"strings"
 
@@ -18,7 +19,46 @@ func newScript(source string) *script {
 	return &script{source: source, hash: hex.EncodeToString(sum[:])}
 }
 
-func (s *store) run(ctx context.Context, sc *script, keys []string, args ...any) (any, error) {
+var (
+	//go:embed scripts/pool.lua
+	poolSource string
+	//go:embed scripts/claim.lua
+	claimSource string
+	//go:embed scripts/take.lua
+	takeSource string
+	//go:embed scripts/settle.lua
+	settleSource string
+	//go:embed scripts/release.lua
+	releaseSource string
+	//go:embed scripts/reserve.lua
+	reserveSource string
+	//go:embed scripts/put.lua
+	putSource string
+	//go:embed scripts/remember.lua
+	rememberSource string
+	//go:embed scripts/agree.lua
+	agreeSource string
+	//go:embed scripts/end.lua
+	endSource string
+)
+
+// scripts are all that there are, each described at its head.
+type scripts struct {
+	claims, takes, settles, releases, reserves, puts, remembers, agrees, ends *script
+}
+
+func newScripts() scripts {
+	return scripts{
+		claims: newScript(poolSource + claimSource), takes: newScript(poolSource + takeSource),
+		settles: newScript(settleSource), releases: newScript(releaseSource),
+		reserves: newScript(poolSource + reserveSource), puts: newScript(poolSource + putSource),
+		remembers: newScript(rememberSource), agrees: newScript(agreeSource),
+		ends: newScript(endSource),
+	}
+}
+
+// run runs a script over keys that all lie in one shard.
+func (s *store) run(ctx context.Context, sh *shard, sc *script, keys []string, args ...any) (any, error) {
 	call := func(name, body string) func(context.Context) *redis.Cmd {
 		return func(ctx context.Context) *redis.Cmd {
 			line := make([]any, 0, 3+len(keys)+len(args))
@@ -29,19 +69,27 @@ func (s *store) run(ctx context.Context, sc *script, keys []string, args ...any)
 			return redis.NewCmd(ctx, append(line, args...)...)
 		}
 	}
-	reply, err := s.do(ctx, call("evalsha", sc.hash))
+	reply, err := s.do(ctx, sh, call("evalsha", sc.hash))
 	if isNoScript(err) {
 		// Nothing ran, so sending it again repeats nothing.
-		return s.do(ctx, call("eval", sc.source))
+		return s.do(ctx, sh, call("eval", sc.source))
 	}
 	return reply, err
 }
 
 func isNoScript(err error) bool { return err != nil && strings.HasPrefix(err.Error(), "NOSCRIPT") }
 
-// once is a command that go-redis must not repeat by itself after a time-out or
-// a lost connection, when it may have run already.
-type once struct{ *redis.Cmd }
-
-// NoRetry implements redis.Cmder.
-func (once) NoRetry() bool { return true }
+// textFields reads an answer that is a list of texts.
+func textFields(reply any) ([]string, error) {
+	list, ok := reply.([]any)
+	if !ok {
+		return nil, errOddAnswer
+	}
+	fields := make([]string, len(list))
+	for i, field := range list {
+		if fields[i], ok = field.(string); !ok {
+			return nil, errOddAnswer
+		}
+	}
+	return fields, nil
+}

@@ -20,7 +20,14 @@ type seenTokens struct {
 
 	mu sync.Mutex
 	// untold are hashes that Redis could not be told of.
-	untold [][]string
+	untold []tokenHashes
+}
+
+// tokenHashes are a token's hashes under every secret, so that one that was
+// seen before a rotation is known after it, and which shard it belongs to.
+type tokenHashes struct {
+	hashes []string
+	spread uint32
 }
 
 // mostSeen bounds the memory at about a hundred bytes each.
@@ -37,15 +44,13 @@ func newSeenTokens(cfg Config, st *store) (*seenTokens, error) {
 	return &seenTokens{hasher: cfg.Hasher, here: here, store: st}, nil
 }
 
-// hashes are the token's under every secret, so that one that was seen before a
-// rotation is known after it.
-func (s *seenTokens) hashes(token secret.Text) []string {
-	return s.hasher.Sums("token", token.Reveal())
+func (s *seenTokens) hashesOf(token secret.Text) tokenHashes {
+	return tokenHashes{hashes: s.hasher.Sums("token", token.Reveal()), spread: spread("token", token.Reveal())}
 }
 
 // firstHere reports whether this process sees the token for the first time.
 func (s *seenTokens) firstHere(token secret.Text) bool {
-	hash := s.hashes(token)[0]
+	hash := s.hashesOf(token).hashes[0]
 	_, isNew := s.here.SetIfAbsent(hash, struct{}{})
 	if !isNew {
 		s.here.Set(hash, struct{}{}) // a vendor that repeats it goes on being watched
@@ -56,7 +61,7 @@ func (s *seenTokens) firstHere(token secret.Text) bool {
 // firstAnywhere reports whether no replica has seen the token yet, as far as
 // Redis can be asked. Where it cannot, it is told later.
 func (s *seenTokens) firstAnywhere(ctx context.Context, token secret.Text) bool {
-	hashes := s.hashes(token)
+	hashes := s.hashesOf(token)
 	isNew, err := s.store.remember(ctx, hashes)
 	if err == nil {
 		return isNew

@@ -23,6 +23,17 @@ func (r Rate) Interval() time.Duration {
 	return max(r.Period/time.Duration(r.Count), time.Microsecond).Truncate(time.Microsecond)
 }
 
+// Share is the rate of one of n parts that are counted apart. Together they let
+// no more pass than the whole, but may refuse early. Where Count is less than n,
+// single events still pass in each part, so that up to n may come at once.
+func (r Rate) Share(n int) Rate {
+	if r.IsZero() || n <= 1 {
+		return r
+	}
+	count := max(r.Count/n, 1)
+	return Rate{Count: count, Period: r.Interval() * time.Duration(n*count)}
+}
+
 // Take asks for one event at now, where tat is the theoretical arrival time
 // that an earlier Take returned (the zero Time at first). It returns the one to
 // keep from now on; where ok is false nothing was taken and that is tat itself.

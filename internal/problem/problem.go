@@ -20,6 +20,7 @@ const (
 	SessionMissing         Code = "session_missing"
 	SessionInvalid         Code = "session_invalid"
 	SessionExpired         Code = "session_expired"
+	SessionRevoked         Code = "session_revoked"
 	TokenTypeNotAllowed    Code = "token_type_not_allowed"
 	OriginNotAllowed       Code = "origin_not_allowed"
 	UnknownTokenType       Code = "unknown_token_type"
@@ -47,6 +48,7 @@ var kinds = map[Code]struct {
 	SessionMissing:         {401, "No session", "Send the session JWT as Authorization: Bearer."},
 	SessionInvalid:         {401, "Session not accepted", "This session is not accepted. Sign in again."},
 	SessionExpired:         {401, "Session expired", "This session has expired. Renew it and try again."},
+	SessionRevoked:         {401, "Session ended", "This session was ended. Sign in again."},
 	TokenTypeNotAllowed:    {403, "Token type not allowed", "This session may not have tokens of this type."},
 	OriginNotAllowed:       {403, "Origin not allowed", "Requests from this origin are not accepted."},
 	UnknownTokenType:       {404, "Unknown token type", "The token types are realtime_scribe, batch_scribe and tts_websocket."},

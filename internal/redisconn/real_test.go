@@ -20,6 +20,8 @@ import (
 	"farebox/internal/redisconn"
 	"farebox/internal/secret"
 	"farebox/internal/testredis"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // selfSigned writes a certificate for loopback that is its own authority.
@@ -65,12 +67,12 @@ func TestRedisOverTLSWithAClientCertificate(t *testing.T) {
 	url := secret.New(fmt.Sprintf("rediss://127.0.0.1:%d/0", port))
 	ping := func(cfg redisconn.Config) error {
 		t.Helper()
-		client, closeClient, err := redisconn.Open(cfg)
+		conn, err := redisconn.Open(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer closeClient()
-		return client.Ping(t.Context()).Err()
+		defer conn.Close()
+		return conn.Process(t.Context(), redis.NewCmd(t.Context(), "ping"))
 	}
 	if err := ping(redisconn.Config{URL: url, CAFile: cert, CertFile: cert, KeyFile: key}); err != nil {
 		t.Errorf("with everything: %v", err)

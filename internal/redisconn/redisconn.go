@@ -1,119 +1,189 @@
-// Package redisconn opens the connection to Redis, embedded or real.
+// Package redisconn opens the connection to Redis: embedded, one server, a
+// cluster, or the primary that Sentinel names.
 package redisconn
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"os"
+	"strings"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"farebox/internal/secret"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
-
-	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 // Config is how to reach Redis.
 type Config struct {
 	URL      secret.Text
+	Mode     Mode // "" is Auto
 	Embedded bool // an embedded Redis instead of URL
 	CAFile   string
 	CertFile string
 	KeyFile  string
 }
 
-// Open returns a client and what closes it. It does not wait for the server:
-// a Redis that is down at the start is no error. Errors never show the URL.
-func Open(cfg Config) (client *redis.Client, closeAll func(), err error) {
-	var options *redis.Options
-	closeServer := func() {}
+// Conn sends commands to Redis. It is safe for concurrent use.
+type Conn struct {
+	cfg         Config
+	closeServer func()
+
+	mu     sync.Mutex // held while the server is asked what it is, and in Close
+	client atomic.Pointer[redis.UniversalClient]
+	kind   atomic.Int32
+}
+
+// What is known of the server.
+const (
+	unknown int32 = iota
+	alone
+	clustered
+)
+
+// Open returns a connection. It does not wait for the server: a Redis that is
+// down at the start is no error. Errors never show the URL.
+func Open(cfg Config) (*Conn, error) {
+	c := &Conn{cfg: cfg, closeServer: func() {}}
 	if cfg.Embedded {
-		options, closeServer = embedded()
-	} else {
-		if options, err = redis.ParseURL(cfg.URL.Reveal()); err != nil {
-			return nil, nil, errors.New("REDIS_URL is no address of a Redis server")
+		options, closeServer := embedded()
+		c.closeServer = closeServer
+		c.set(newSingle(options), alone)
+		return c, nil
+	}
+	mode, err := CheckURL(cfg.URL, cfg.Mode)
+	if err != nil {
+		return nil, fmt.Errorf("REDIS_URL %w", err)
+	}
+	tlsConfig, err := readTLSFiles(cfg)
+	if err != nil {
+		return nil, err
+	}
+	kind := alone
+	switch mode {
+	case Cluster:
+		kind = clustered
+	case Auto:
+		kind = unknown
+	}
+	client, err := newClient(cfg.URL, mode, tlsConfig)
+	if err != nil {
+		return nil, err
+	}
+	c.set(client, kind)
+	return c, nil
+}
+
+func (c *Conn) set(client redis.UniversalClient, kind int32) {
+	c.client.Store(&client)
+	c.kind.Store(kind)
+}
+
+// Close ends the connection, and an embedded server with it. A command that
+// comes after it fails.
+func (c *Conn) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := (*c.client.Load()).Close()
+	c.closeServer()
+	return err
+}
+
+// Process sends one command and waits for its answer. It is sent again only
+// where it certainly did not run: another server has its key, or this one takes
+// no writes since it is a primary no longer.
+func (c *Conn) Process(ctx context.Context, cmd redis.Cmder) error {
+	client := *c.client.Load()
+	once := once{cmd}
+	err := client.Process(ctx, once)
+	if cluster, is := client.(*redis.ClusterClient); is {
+		// go-redis asks anew who has which slot where it is told so, but not
+		// where a server is gone, since this command is not for sending again.
+		if err != nil && !isAnswer(err) {
+			cluster.ReloadState(ctx)
 		}
-		if options.TLSConfig != nil {
-			if err := addTLSFiles(options.TLSConfig, cfg); err != nil {
-				return nil, nil, err
+		return err
+	}
+	if err != nil && strings.HasPrefix(err.Error(), "READONLY ") {
+		// The connection is closed by now; a new one may find the new primary.
+		return client.Process(ctx, once)
+	}
+	return err
+}
+
+// isAnswer reports whether err is what a server said, not that none did.
+func isAnswer(err error) bool {
+	var answer redis.Error
+	return errors.As(err, &answer)
+}
+
+// once is a command that go-redis must not repeat by itself after a time-out or
+// a lost connection, when it may have run already.
+type once struct{ redis.Cmder }
+
+// NoRetry implements redis.Cmder.
+func (once) NoRetry() bool { return true }
+
+// Clustered reports whether keys are spread over the servers of a cluster. An
+// error means that it is not known yet, since no server has answered.
+func (c *Conn) Clustered(ctx context.Context) (bool, error) {
+	if kind := c.kind.Load(); kind != unknown {
+		return kind == clustered, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if kind := c.kind.Load(); kind != unknown {
+		return kind == clustered, nil
+	}
+	mode, err := c.askMode(ctx)
+	switch {
+	case err != nil:
+		return false, err
+	case mode == "sentinel":
+		return false, errors.New("REDIS_URL is a Sentinel's; it needs ?master_name=, the name of the primary that Sentinel watches")
+	case mode != "cluster":
+		c.kind.Store(alone)
+		return false, nil
+	}
+	tlsConfig, err := readTLSFiles(c.cfg)
+	if err != nil {
+		return false, err
+	}
+	client, err := newClient(c.cfg.URL, Cluster, tlsConfig)
+	if err != nil {
+		return false, err
+	}
+	_ = (*c.client.Load()).Close()
+	c.set(client, clustered)
+	return true, nil
+}
+
+// askMode returns "standalone", "cluster" or "sentinel"; "" is a server that
+// does not say, as a proxy may not.
+func (c *Conn) askMode(ctx context.Context) (string, error) {
+	cmd := redis.NewCmd(ctx, "hello")
+	if err := (*c.client.Load()).Process(ctx, cmd); err != nil {
+		if isAnswer(err) && (strings.HasPrefix(err.Error(), "ERR ") || strings.HasPrefix(err.Error(), "NOPERM ")) {
+			return "", nil
+		}
+		return "", err
+	}
+	// RESP3 answers with a map, RESP2 with a list of names and values.
+	switch answer := cmd.Val().(type) {
+	case map[any]any:
+		mode, _ := answer["mode"].(string)
+		return mode, nil
+	case []any:
+		for i := 0; i+1 < len(answer); i += 2 {
+			if answer[i] == "mode" {
+				mode, _ := answer[i+1].(string)
+				return mode, nil
 			}
 		}
 	}
-	// A repeated write could hand one claim to two callers, or charge twice.
-	options.MaxRetries = -1
-	// Each call has a deadline of its own, far below these.
-	options.ContextTimeoutEnabled = true
-	options.DialTimeout = 2 * time.Second
-	options.DialerRetries = 1
-	options.PoolSize = 64
-	options.MinIdleConns = 1
-	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	client = redis.NewClient(options)
-	return client, func() {
-		_ = client.Close()
-		closeServer()
-	}, nil
-}
-
-func embedded() (*redis.Options, func()) {
-	server := &embeddedServer{redis: miniredis.NewMiniRedis()}
-	server.redis.ClockTTL(true)
-	// No socket: nothing else on this machine can reach it.
-	return &redis.Options{Dialer: server.dial}, server.close
-}
-
-// embeddedServer refuses who comes after its end: the client dials in the
-// background, also while it is being closed, and miniredis would start over.
-type embeddedServer struct {
-	redis  *miniredis.Miniredis
-	mu     sync.Mutex
-	closed bool
-}
-
-func (s *embeddedServer) dial(context.Context, string, string) (net.Conn, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil, net.ErrClosed
-	}
-	return s.redis.Dial()
-}
-
-func (s *embeddedServer) close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-	s.redis.Close()
-}
-
-func addTLSFiles(config *tls.Config, cfg Config) error {
-	config.MinVersion = tls.VersionTLS12
-	if cfg.CAFile != "" {
-		pem, err := os.ReadFile(cfg.CAFile)
-		if err != nil {
-			return errors.New("FAREBOX_REDIS_CA_FILE cannot be read")
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return errors.New("FAREBOX_REDIS_CA_FILE holds no certificate")
-		}
-	}
-	if cfg.CertFile != "" {
-		certificate, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
-		if err != nil {
-			return errors.New("FAREBOX_REDIS_CERT_FILE and FAREBOX_REDIS_KEY_FILE are no certificate with its key")
-		}
-		config.Certificates = []tls.Certificate{certificate}
-	}
-	return nil
+	return "", nil
 }
 
 // LogTo has the library's own lines written to log from now on, for all

@@ -135,19 +135,19 @@ func (s *service) openDispenser(cfg *config.Config, hasher *identity.Hasher, log
 		return err
 	}
 	s.closers = append(s.closers, s.vendor.Close)
-	redis, closeRedis, err := redisconn.Open(redisconn.Config{
-		URL: cfg.Redis.URL, Embedded: cfg.Redis.Embedded,
+	redis, err := redisconn.Open(redisconn.Config{
+		URL: cfg.Redis.URL, Mode: cfg.Redis.Mode, Embedded: cfg.Redis.Embedded,
 		CAFile: cfg.Redis.CAFile, CertFile: cfg.Redis.CertFile, KeyFile: cfg.Redis.KeyFile,
 	})
 	if err != nil {
 		return err
 	}
-	s.closers = append(s.closers, closeRedis)
+	s.closers = append(s.closers, func() { _ = redis.Close() })
 	s.dispenser, err = dispenser.New(dispenser.Config{
 		Vendor: s.vendor, VendorHost: cfg.Vendor.BaseURL.Host, APIKey: cfg.Vendor.APIKey,
 		Redis: redis, Prefix: cfg.Redis.Prefix, Secrets: cfg.Secrets, Hasher: hasher,
 		TokenLifetime: cfg.Vendor.TokenLifetime, ReplayWindow: cfg.Timing.ReplayWindow,
-		RequestTimeout: cfg.Timing.RequestTimeout, MintTimeout: cfg.Vendor.Timeout,
+		RequestTimeout: cfg.Timing.RequestTimeout, MintTimeout: cfg.Vendor.Timeout, SessionLifetime: cfg.Session.MaxLifetime,
 		Pool: poolOf(cfg), MintConcurrency: cfg.Vendor.Concurrency,
 		RedisState: s.board.Lamp("redis", false), VendorState: s.board.Lamp("vendor", false), PoolState: s.poolLamp(cfg),
 		Now: time.Now, Log: log,

@@ -1,49 +1,62 @@
--- Decides one request: replay? over a limit? -> charge, claim the attempt, and
--- take a token out of the pool where one is ready.
+-- Decides one request: session ended? replay? over a limit? -> charge, claim
+-- the attempt, and take a token out of the pool where one is ready.
 -- Nothing is written unless the answer is "granted", and what can fail comes
 -- before the first write: a script is not rolled back.
 --
 -- KEYS  1        the global rate: its theoretical arrival time
---       2        the pool
---       3..2+n   the caller's state for this type, under each of n secrets:
+--       n more   the caller's state for this type, under each of n secrets:
 --                "<theoretical arrival time> <UTC day> <used that day>"
+--       e more   where it would stand when the session was ended
 --       then, with an idempotency key,
 --       n more   the attempt, under each secret: "p<fingerprint><claim>" while
 --                it is made, "d<fingerprint><answer>" once it is kept, and
 --                "q<fingerprint><entry>" where it came out of the pool
 --       1 more   the failure of the claim that this request waits on
--- ARGV  1 n  2 claim id or ""  3 fingerprint  4 claim's life in ms
---       5 the kept answer that is of no use and to be written over, or ""
---       6 7 user interval in us and count  8 daily limit  9 10 global interval and count
---       11 "1" where the pool may be asked  12 fixed owner or ""
---       13 most age of a pooled token in us  14 replay window in ms
--- Times are microseconds of this server's clock, since replicas' clocks differ.
-local n = tonumber(ARGV[1])
-local claim, fingerprint = ARGV[2], ARGV[3]
+--       the last is the pool
+-- ARGV  1 n  2 e  3 when the session was issued, or "" where it does not say
+--       4 claim id or ""  5 fingerprint  6 claim's life in ms
+--       7 the kept answer that is of no use and to be written over, or ""
+--       8 9 user interval in us and count  10 daily limit  11 12 global interval and count
+--       13 "1" where the pool may be asked  14 fixed owner or ""
+--       15 most age of a pooled token in us  16 replay window in ms
+-- Times are microseconds of this server's clock, since replicas' clocks differ;
+-- a session's own are its issuer's.
+local n, e = tonumber(ARGV[1]), tonumber(ARGV[2])
+local issued, claim, fingerprint = ARGV[3], ARGV[4], ARGV[5]
 local keyed = claim ~= ''
+local attempts = 1 + n + e -- the keys before the first attempt's
+local values = redis.call('MGET', unpack(KEYS, 1, #KEYS - 1))
 
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local function text(number) return string.format('%.0f', number) end
 
+for i = 2 + n, attempts do
+  local ended = values[i]
+  -- What cannot be read counts as ended.
+  if ended and (issued == '' or tonumber(issued) <= (tonumber(ended) or math.huge)) then
+    return {'ended', text(now)}
+  end
+end
+
 if keyed then
-  local failure = redis.call('GET', KEYS[3 + 2 * n])
+  local failure = values[attempts + n + 1]
   if failure then return {'failed', text(now), failure} end
-  for i = 1, n do
-    local entry = redis.call('GET', KEYS[2 + n + i])
+  for i = attempts + 1, attempts + n do
+    local entry = values[i]
     if entry then
       if string.sub(entry, 2, 23) ~= fingerprint then return {'reused', text(now)} end
       local kind, rest = string.sub(entry, 1, 1), string.sub(entry, 24)
       if kind == 'p' then return {'pending', text(now), rest} end
-      if rest ~= ARGV[5] then return {'replay', text(now), kind, rest} end
+      if rest ~= ARGV[7] then return {'replay', text(now), kind, rest} end
     end
   end
 end
 
 local today = math.floor(now / 86400000000)
 local tat, used = 0, 0
-for i = 1, n do
-  local state = redis.call('GET', KEYS[2 + i])
+for i = 2, 1 + n do
+  local state = values[i]
   if state then
     local at, day, count = string.match(state, '^(%d+) (%d+) (%d+)$')
     if at then
@@ -52,27 +65,22 @@ for i = 1, n do
     end
   end
 end
-local global = tonumber(redis.call('GET', KEYS[1]) or '0') or 0
+local global = tonumber(values[1] or '') or 0
 
 local function over(at, interval, count)
   return count > 0 and math.max(at, now) + interval - now > interval * count
 end
-local user_interval, user_count = tonumber(ARGV[6]), tonumber(ARGV[7])
-local daily = tonumber(ARGV[8])
-local global_interval, global_count = tonumber(ARGV[9]), tonumber(ARGV[10])
+local user_interval, user_count = tonumber(ARGV[8]), tonumber(ARGV[9])
+local daily = tonumber(ARGV[10])
+local global_interval, global_count = tonumber(ARGV[11]), tonumber(ARGV[12])
 local function limited(which) return {'limited', text(now), which, text(tat), text(used), text(global)} end
 if daily > 0 and used >= daily then return limited('per_user_daily') end
 if over(tat, user_interval, user_count) then return limited('per_user') end
 if over(global, global_interval, global_count) then return limited('global') end
 
 local who, sealed = '', ''
-if ARGV[11] == '1' then who = owner(ARGV[12]) end
-if who ~= '' then
-  repeat
-    local entry = redis.call('LPOP', KEYS[2])
-    if entry and good(entry, who, now, tonumber(ARGV[13])) then sealed = string.sub(entry, 49) end
-  until sealed ~= '' or not entry
-end
+if ARGV[13] == '1' then who = owner(ARGV[14]) end
+if who ~= '' then sealed = take(KEYS[#KEYS], who, now, tonumber(ARGV[15])) end
 
 local function milliseconds(us) return text(math.max(math.ceil(us / 1000), 1)) end
 if user_count > 0 then tat = math.max(tat, now) + user_interval end
@@ -82,13 +90,13 @@ if global_count > 0 then
 end
 used = used + 1
 local life = math.max(tat - now, (today + 1) * 86400000000 - now)
-redis.call('SET', KEYS[3], text(tat) .. ' ' .. text(today) .. ' ' .. text(used), 'PX', milliseconds(life))
+redis.call('SET', KEYS[2], text(tat) .. ' ' .. text(today) .. ' ' .. text(used), 'PX', milliseconds(life))
 if keyed then
-  for i = 2, n do redis.call('DEL', KEYS[2 + n + i]) end
+  for i = attempts + 2, attempts + n do redis.call('DEL', KEYS[i]) end
   if sealed == '' then
-    redis.call('SET', KEYS[3 + n], 'p' .. fingerprint .. claim, 'PX', ARGV[4])
+    redis.call('SET', KEYS[attempts + 1], 'p' .. fingerprint .. claim, 'PX', ARGV[6])
   else
-    redis.call('SET', KEYS[3 + n], 'q' .. fingerprint .. sealed, 'PX', ARGV[14])
+    redis.call('SET', KEYS[attempts + 1], 'q' .. fingerprint .. sealed, 'PX', ARGV[16])
   end
 end
 return {'granted', text(now), '', text(tat), text(used), text(global), who, sealed}

@@ -1,6 +1,8 @@
 -- Puts one token into the pool and ends its reservation. It must be of this
 -- server's time and life, young enough, and never given before by the vendor.
--- KEYS  1 the pool  2 reservations  and the token's hash under each of the secrets
+-- KEYS  1 the pool  2 reservations
+--       and the token's hash under each of the secrets, where it was not
+--       remembered before
 -- ARGV  1 fixed owner or ""  2 who this server was when the time was read
 --       3 when the token was minted, in us  4 sealed token
 --       5 most age in us  6 most tokens in the pool  7 the token's life in ms
@@ -13,9 +15,11 @@ local entry = ARGV[2] .. ARGV[3] .. ARGV[4]
 if ARGV[8] ~= '' then redis.call('ZREM', KEYS[2], ARGV[8]) end
 if who == '' or not good(entry, who, now, tonumber(ARGV[5])) then return 'unfit' end
 if redis.call('LLEN', KEYS[1]) >= tonumber(ARGV[6]) then return 'full' end
-local seen = redis.call('EXISTS', unpack(KEYS, 3)) > 0
-redis.call('SET', KEYS[3], '1', 'PX', ARGV[7])
-if seen then return 'repeated' end
+if #KEYS > 2 then
+  local seen = redis.call('EXISTS', unpack(KEYS, 3)) > 0
+  redis.call('SET', KEYS[3], '1', 'PX', ARGV[7])
+  if seen then return 'repeated' end
+end
 redis.call('RPUSH', KEYS[1], entry)
 redis.call('PEXPIRE', KEYS[1], text(math.ceil(tonumber(ARGV[5]) / 1000)))
 return 'kept'

@@ -9,12 +9,12 @@
 --       8 how many this replica can have minted  9 a reservation's life in us
 --       10 the first part of reservations' ids
 --       11 that of an earlier round whose answer was lost, or ""  12 what it asked for
--- Answers who this server is, its time, and how many to mint.
+-- Answers who this server is, its time, how many to mint and how many are there.
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local function text(number) return string.format('%.0f', number) end
 local who = owner(ARGV[1])
-if who == '' then return {'', text(now), '0'} end
+if who == '' then return {'', text(now), '0', '0'} end
 
 local entry = redis.call('LINDEX', KEYS[1], 0)
 while entry and not good(entry, who, now, tonumber(ARGV[2])) do
@@ -48,4 +48,4 @@ local there, coming = redis.call('LLEN', KEYS[1]), redis.call('ZCARD', KEYS[2])
 local mint = math.max(math.min(target - there - coming, tonumber(ARGV[8])), 0)
 for i = 1, mint do redis.call('ZADD', KEYS[2], text(now + tonumber(ARGV[9])), ARGV[10] .. i) end
 if mint > 0 then redis.call('PEXPIRE', KEYS[2], text(math.ceil(tonumber(ARGV[9]) / 1000))) end
-return {who, text(now), text(mint)}
+return {who, text(now), text(mint), text(there)}

@@ -19,3 +19,12 @@ local function good(entry, who, now, most_age)
   local age = now - (tonumber(string.sub(entry, 33, 48)) or math.huge)
   return string.sub(entry, 1, 32) == who and age >= 0 and age <= most_age
 end
+
+-- Takes the oldest good token out of a pool, and what is not good with it.
+local function take(pool, who, now, most_age)
+  local entry
+  repeat
+    entry = redis.call('LPOP', pool)
+  until not entry or good(entry, who, now, most_age)
+  return entry and string.sub(entry, 49) or ''
+end

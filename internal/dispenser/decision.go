@@ -1,0 +1,178 @@
+package dispenser
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"farebox/internal/limit"
+)
+
+type outcome string
+
+const (
+	outcomeGranted outcome = "granted" // charged, and claimed where there is a key
+	outcomeReplay  outcome = "replay"
+	outcomePending outcome = "pending"
+	outcomeFailed  outcome = "failed"
+	outcomeReused  outcome = "reused"
+	outcomeLimited outcome = "limited"
+	outcomeEnded   outcome = "ended"
+)
+
+// decision is what the claim script said.
+type decision struct {
+	outcome outcome
+	clock
+
+	claim   string // pending: who is at it
+	sealed  []byte // replay: the kept answer; granted: a token out of the pool, or nil
+	pooled  bool   // sealed is as the pool has it
+	failure error  // failed: what the claim that was waited on ended with
+	limited limit.Name
+	states  []limit.State // granted, limited
+}
+
+// claim decides a request. An error means that Redis did not answer; the claim
+// may have been made all the same.
+func (s *store) claim(ctx context.Context, a *attempt) (decision, error) {
+	shards, err := s.shards(ctx)
+	if err != nil {
+		return decision{}, err
+	}
+	sh := at(shards, a.spread)
+	limits := a.Limits
+	limits.Global = limits.Global.Share(len(shards))
+	endings := a.endings.keys(sh)
+	keys := append(append(append(make([]string, 0, 8), sh.globalKey()), sh.userKeys(a)...), endings...)
+	if a.keyed() {
+		keys = append(append(keys, sh.attemptKeys(a)...), sh.failureKey(a.waitingOn))
+	}
+	keys = append(keys, sh.poolKey(s.pool, a.Type))
+	reply, err := s.run(ctx, sh, s.claims, keys,
+		len(a.callers), len(endings), a.endings.issued(), a.claim, a.fingerprint, milliseconds(s.claimLife()), a.useless,
+		microseconds(limits.PerUser.Interval()), limits.PerUser.Count, limits.PerUserDaily,
+		microseconds(limits.Global.Interval()), limits.Global.Count,
+		flag(s.cfg.Pool.Max > 0), s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge), milliseconds(s.cfg.ReplayWindow))
+	if err != nil {
+		return decision{}, err
+	}
+	asOf := s.cfg.Now()
+	d, err := parseDecision(reply, limits)
+	d.asOf = asOf
+	if d.owner != "" {
+		sh.clock.Store(&d.clock)
+	}
+	return d, err
+}
+
+func parseDecision(reply any, limits limit.Limits) (decision, error) {
+	fields, err := textFields(reply)
+	if err != nil || len(fields) < 2 {
+		return decision{}, errOddAnswer
+	}
+	d := decision{outcome: outcome(fields[0]), clock: clock{now: parseMicros(fields[1])}}
+	switch {
+	case d.outcome == outcomeReused, d.outcome == outcomeEnded:
+	case d.outcome == outcomePending && len(fields) == 3:
+		d.claim = fields[2]
+	case d.outcome == outcomeReplay && len(fields) == 4:
+		d.pooled, d.sealed = fields[2] == "q", []byte(fields[3])
+	case d.outcome == outcomeFailed && len(fields) == 3:
+		d.failure = decodeFailure(fields[2])
+	case d.outcome == outcomeGranted && len(fields) == 8, d.outcome == outcomeLimited && len(fields) == 6:
+		d.limited = limit.Name(fields[2])
+		used, _ := strconv.Atoi(fields[4])
+		d.states = states(limits, parseMicros(fields[3]), used, parseMicros(fields[5]), d.now)
+		if d.outcome == outcomeGranted {
+			d.owner = fields[6]
+		}
+		if d.outcome == outcomeGranted && fields[7] != "" {
+			d.pooled, d.sealed = true, []byte(fields[7])
+		}
+	default:
+		return decision{}, errOddAnswer
+	}
+	return d, nil
+}
+
+// states lists what is left of each limit, the global one last.
+func states(limits limit.Limits, userTAT time.Time, used int, globalTAT, now time.Time) []limit.State {
+	var all []limit.State
+	if !limits.PerUser.IsZero() {
+		all = append(all, limits.PerUser.State(limit.PerUser, userTAT, now))
+	}
+	if limits.PerUserDaily > 0 {
+		all = append(all, limit.DailyState(limits.PerUserDaily, used, now))
+	}
+	if !limits.Global.IsZero() {
+		all = append(all, limits.Global.State(limit.Global, globalTAT, now))
+	}
+	return all
+}
+
+func parseMicros(text string) time.Time {
+	us, _ := strconv.ParseInt(text, 10, 64)
+	return time.UnixMicro(us)
+}
+
+// settle keeps the answer of a claim, or of an attempt that was served out of
+// the pool. False means that another has taken its place.
+func (s *store) settle(ctx context.Context, a *attempt, sealed []byte) (bool, error) {
+	shards, err := s.shards(ctx)
+	if err != nil {
+		return false, err
+	}
+	standing := "p" + a.fingerprint + a.claim
+	if a.pooled != nil {
+		standing = "q" + a.fingerprint + string(a.pooled)
+	}
+	sh := at(shards, a.spread)
+	reply, err := s.run(ctx, sh, s.settles, sh.attemptKeys(a)[:1],
+		standing, "d"+a.fingerprint+string(sealed), milliseconds(s.cfg.ReplayWindow))
+	return reply == int64(1), err
+}
+
+// release ends an attempt that failed with cause. What it cannot reach expires.
+func (s *store) release(ctx context.Context, a *attempt, d decision, cause error) error {
+	if !a.keyed() && !mayGiveBack(cause) {
+		return nil
+	}
+	shards, err := s.shards(ctx)
+	if err != nil {
+		return err
+	}
+	sh := at(shards, a.spread)
+	keys := []string{sh.globalKey(), sh.userKeys(a)[0]}
+	if a.keyed() {
+		keys = append(keys, sh.attemptKeys(a)[0], sh.failureKey(a.claim))
+	}
+	day, _ := limit.Day(d.now)
+	_, err = s.run(ctx, sh, s.releases, keys,
+		a.claim, a.fingerprint, encodeFailure(cause), milliseconds(failureLife),
+		flag(mayGiveBack(cause)), microseconds(a.Limits.PerUser.Interval()),
+		microseconds(a.Limits.Global.Share(len(shards)).Interval()), day)
+	if err != nil {
+		s.cfg.Log.DebugContext(ctx, "a failed attempt was not released", "error", err)
+	}
+	return err
+}
+
+func (sh *shard) globalKey() string              { return sh.slot + "g" }
+func (sh *shard) failureKey(claim string) string { return sh.slot + "f:" + claim }
+
+func (sh *shard) userKeys(a *attempt) []string {
+	keys := make([]string, len(a.callers))
+	for i, caller := range a.callers {
+		keys[i] = sh.slot + "u:" + caller + ":" + string(a.Type)
+	}
+	return keys
+}
+
+func (sh *shard) attemptKeys(a *attempt) []string {
+	keys := make([]string, len(a.keys))
+	for i, key := range a.keys {
+		keys[i] = sh.slot + "r:" + key
+	}
+	return keys
+}
