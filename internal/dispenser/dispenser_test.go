@@ -26,12 +26,15 @@ import (
 // house is what several dispensers of one test share.
 type house struct {
 	t      *testing.T
-	redis  *redis.Client
+	url    string                // of what the dispensers use
+	prefix string                // of all their keys
+	redis  redis.UniversalClient // to look at it from beside
 	vendor *fakeVendor
 	board  *health.Board
 	owner  string // "" where Redis itself says who it is
 	// stopRedis ends the server.
 	stopRedis func()
+	conns     []*redisconn.Conn // of the dispensers
 }
 
 const (
@@ -42,17 +45,14 @@ const (
 // open returns a further dispenser, as another replica has one.
 func (h *house) open(amend ...func(*dispenser.Config)) *dispenser.Dispenser {
 	h.t.Helper()
-	url := "redis://" + h.redis.Options().Addr
-	if h.redis.Options().Network == "unix" {
-		url = "unix://" + h.redis.Options().Addr
-	}
-	conn, err := redisconn.Open(redisconn.Config{URL: secret.New(url)})
+	conn, err := redisconn.Open(redisconn.Config{URL: secret.New(h.url)})
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() { _ = conn.Close() })
+	h.conns = append(h.conns, conn)
 	cfg := dispenser.Config{
-		Vendor: h.vendor, VendorHost: "vendor.example", Redis: conn, Prefix: "test",
+		Vendor: h.vendor, VendorHost: "vendor.example", Redis: conn, Prefix: h.prefix,
 		Secrets:       []secret.Text{secret.New(oldSecret)},
 		TokenLifetime: 15 * time.Minute, ReplayWindow: time.Minute,
 		RequestTimeout: 10 * time.Second, MintTimeout: 5 * time.Second, SessionLifetime: 24 * time.Hour,
@@ -102,7 +102,7 @@ func must(t *testing.T, d *dispenser.Dispenser, r dispenser.Request) dispenser.G
 
 func TestDispenserWithAnEmbeddedRedis(t *testing.T) {
 	t.Parallel()
-	suite(t, embeddedOwner, func(t *testing.T) (*redis.Client, func()) {
+	suite(t, embeddedOwner, nil, func(t *testing.T) *house {
 		server := miniredis.NewMiniRedis()
 		server.ClockTTL(true)
 		if err := server.Start(); err != nil {
@@ -111,12 +111,19 @@ func TestDispenserWithAnEmbeddedRedis(t *testing.T) {
 		t.Cleanup(server.Close)
 		client := redis.NewClient(&redis.Options{Addr: server.Addr()})
 		t.Cleanup(func() { _ = client.Close() })
-		return client, server.Close
+		return newHouse(t, "redis://"+server.Addr(), client, server.Close)
 	})
 }
 
-// suite is what holds with every Redis.
-func suite(t *testing.T, owner string, connect func(*testing.T) (*redis.Client, func())) {
+func newHouse(t *testing.T, url string, client redis.UniversalClient, stop func()) *house {
+	return &house{
+		t: t, url: url, prefix: "test", redis: client, stopRedis: stop, vendor: &fakeVendor{},
+		board: health.NewBoard(time.Now, slog.New(slog.DiscardHandler)),
+	}
+}
+
+// suite is what holds with every Redis, but for some of it.
+func suite(t *testing.T, owner string, but map[string]string, connect func(*testing.T) *house) {
 	tests := map[string]func(*testing.T, *house){
 		"without a key every request has its own token":          everyRequestItsOwn,
 		"a key gives the same answer to the same caller":         sameKeySameAnswer,
@@ -143,15 +150,18 @@ func suite(t *testing.T, owner string, connect func(*testing.T) (*redis.Client, 
 	maps.Copy(tests, poolSuite)
 	maps.Copy(tests, attemptSuite)
 	maps.Copy(tests, endedSuite)
+	for name := range but {
+		if tests[name] == nil {
+			t.Errorf("there is no test %q", name)
+		}
+		delete(tests, name)
+	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			log := slog.New(slog.DiscardHandler)
-			client, stop := connect(t)
-			test(t, &house{
-				t: t, redis: client, stopRedis: stop, owner: owner,
-				vendor: &fakeVendor{}, board: health.NewBoard(time.Now, log),
-			})
+			h := connect(t)
+			h.owner = owner
+			test(t, h)
 		})
 	}
 }
@@ -277,7 +287,7 @@ func failureIsShared(t *testing.T, h *house) {
 		})
 	}
 	h.eventually("the vendor is called", func() bool { return h.vendor.count() > 0 })
-	h.eventually("all wait", func() bool { return h.redis.PoolStats() != nil && len(h.keys("r:")) == 1 })
+	h.eventually("all wait", func() bool { return len(h.keys("r:")) == 1 })
 	// Each polls at least once in this time, so each waits on the claim.
 	time.Sleep(300 * time.Millisecond)
 	close(h.vendor.gate)
@@ -488,8 +498,8 @@ func nothingInTheClear(t *testing.T, h *house) {
 				t.Errorf("%s holds %q in the clear", key, word)
 			}
 		}
-		if !strings.HasPrefix(key, "{test:0}:") {
-			t.Errorf("key %s is outside the slot", key)
+		if !strings.HasPrefix(key, "{test:") {
+			t.Errorf("key %s is without the prefix", key)
 		}
 		// Short-lived ones may be gone by now; -1 is a key without an end.
 		if h.redis.PTTL(t.Context(), key).Val() == -1 {
@@ -614,7 +624,26 @@ func replacedOnce(t *testing.T, h *house) {
 // keys lists the keys in Redis with a kind's prefix.
 func (h *house) keys(kind string) []string {
 	h.t.Helper()
-	keys, err := h.redis.Keys(context.Background(), "{test:0}:"+kind+"*").Result()
+	return h.scan("{" + h.prefix + ":*}:" + kind + "*")
+}
+
+func (h *house) scan(pattern string) (keys []string) {
+	h.t.Helper()
+	var mu sync.Mutex
+	look := func(ctx context.Context, client *redis.Client) error {
+		found, err := client.Keys(ctx, pattern).Result()
+		mu.Lock()
+		defer mu.Unlock()
+		keys = append(keys, found...)
+		return err
+	}
+	var err error
+	switch client := h.redis.(type) {
+	case *redis.ClusterClient:
+		err = client.ForEachMaster(context.Background(), look)
+	case *redis.Client:
+		err = look(context.Background(), client)
+	}
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -625,11 +654,7 @@ func (h *house) keys(kind string) []string {
 func (h *house) dump() map[string]string {
 	h.t.Helper()
 	all := map[string]string{}
-	keys, err := h.redis.Keys(context.Background(), "*").Result()
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	for _, key := range keys {
+	for _, key := range h.scan("*") {
 		all[key] = h.redis.Get(context.Background(), key).Val()
 	}
 	return all

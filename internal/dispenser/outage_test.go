@@ -2,9 +2,7 @@ package dispenser_test
 
 import (
 	"errors"
-	"log/slog"
 	"testing"
-	"time"
 
 	"farebox/internal/dispenser"
 	"farebox/internal/health"
@@ -24,7 +22,7 @@ func TestWithoutRedisTokensAreMintedDirectlyUnderLimitsChargedAlongside(t *testi
 	t.Cleanup(server.Close)
 	client := redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1})
 	t.Cleanup(func() { _ = client.Close() })
-	h := &house{t: t, redis: client, vendor: &fakeVendor{}, board: health.NewBoard(time.Now, slog.New(slog.DiscardHandler))}
+	h := newHouse(t, "redis://"+server.Addr(), client, server.Close)
 	d := h.open()
 	for range 6 {
 		must(t, d, request("ada", ""))

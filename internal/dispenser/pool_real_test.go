@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,7 +21,7 @@ import (
 )
 
 func realHouse(t *testing.T, server *testredis.Server) *house {
-	return &house{t: t, redis: server.Client(), vendor: &fakeVendor{}, board: health.NewBoard(time.Now, slog.New(slog.DiscardHandler))}
+	return newHouse(t, server.URL, server.Client(), server.Kill)
 }
 
 // at has a dispenser talk to another address than the house's Redis.

@@ -14,24 +14,19 @@ import (
 	"farebox/internal/limit"
 	"farebox/internal/testredis"
 
-	"log/slog"
-
 	"github.com/redis/go-redis/v9"
 )
 
 func TestDispenserWithARealRedis(t *testing.T) {
 	t.Parallel()
-	suite(t, "", func(t *testing.T) (*redis.Client, func()) {
-		server := testredis.Start(t)
-		return server.Client(), server.Kill
-	})
+	suite(t, "", nil, func(t *testing.T) *house { return realHouse(t, testredis.Start(t)) })
 }
 
 // The server's own clock counts in microseconds here, which is where Lua's
 // numbers would lose digits.
 func TestTheRateIsExactWithARealRedis(t *testing.T) {
 	t.Parallel()
-	h := &house{t: t, redis: testredis.Start(t).Client(), vendor: &fakeVendor{}, board: health.NewBoard(time.Now, slog.New(slog.DiscardHandler))}
+	h := realHouse(t, testredis.Start(t))
 	d := h.open()
 	r := request("ada", "")
 	r.Limits = limit.Limits{PerUser: limit.Rate{Count: 3, Period: 300 * time.Millisecond}}
@@ -57,7 +52,7 @@ func TestTheRateIsExactWithARealRedis(t *testing.T) {
 func TestARedisThatLosesItsScriptsIsServedOn(t *testing.T) {
 	t.Parallel()
 	server := testredis.Start(t)
-	h := &house{t: t, redis: server.Client(), vendor: &fakeVendor{}, board: health.NewBoard(time.Now, slog.New(slog.DiscardHandler))}
+	h := realHouse(t, server)
 	d := h.open()
 	must(t, d, request("ada", "k"))
 	if err := h.redis.ScriptFlush(t.Context()).Err(); err != nil {
@@ -82,7 +77,7 @@ func TestARedisThatLosesItsScriptsIsServedOn(t *testing.T) {
 func TestASlowRedisCountsAsAway(t *testing.T) {
 	t.Parallel()
 	server := testredis.Start(t)
-	h := &house{t: t, redis: server.Client(), vendor: &fakeVendor{}, board: health.NewBoard(time.Now, slog.New(slog.DiscardHandler))}
+	h := realHouse(t, server)
 	d := h.open(func(cfg *dispenser.Config) { cfg.RedisTimeout = 0 })
 	must(t, d, request("ada", ""))
 	// A script that runs on keeps the server from answering anybody.
