@@ -65,6 +65,10 @@ func toRefusal(err error) *refusal {
 		return known
 	case errors.Is(err, session.ErrExpired):
 		return unauthorized(problem.SessionExpired, err)
+	case errors.Is(err, dispenser.ErrRevocationsUnknown):
+		r := later(problem.SessionKeysUnavailable, retryLater, err)
+		r.Detail = "Whether this session was ended cannot be told now. Try again later."
+		return r
 	case errors.Is(err, dispenser.ErrSessionEnded):
 		return unauthorized(problem.SessionRevoked, err)
 	case errors.Is(err, session.ErrInvalid):

@@ -21,7 +21,9 @@ import (
 	"farebox/internal/identity"
 	"farebox/internal/policy"
 	"farebox/internal/redisconn"
+	"farebox/internal/revocation"
 	"farebox/internal/secret"
+	"farebox/internal/shard"
 	"farebox/internal/telemetry"
 	"farebox/session"
 	vendorclient "farebox/vendor_client"
@@ -90,11 +92,12 @@ func (a *audit) last(t *testing.T) telemetry.Entry {
 // save the vendor.
 type service struct {
 	*httptest.Server
-	vendor *vendor
-	audit  *audit
-	board  *health.Board
-	log    *strings.Builder
-	logMu  *sync.Mutex
+	vendor      *vendor
+	audit       *audit
+	board       *health.Board
+	revocations *revocation.List
+	log         *strings.Builder
+	logMu       *sync.Mutex
 }
 
 type lockedWriter struct {
@@ -123,12 +126,23 @@ func start(t *testing.T, amend ...func(*handlers.Config)) *service {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	dispense, err := dispenser.New(dispenser.Config{
-		Vendor: s.vendor, VendorHost: "vendor.example", Redis: conn, Prefix: "test", Secrets: secrets, Hasher: hasher,
-		TokenLifetime: 15 * time.Minute, ReplayWindow: time.Minute, RequestTimeout: 10 * time.Second, MintTimeout: 5 * time.Second, SessionLifetime: 24 * time.Hour,
+	shards, err := shard.New(shard.Config{
 		// These machines may be busy; what a slow Redis means is tested where it is decided.
-		RedisTimeout: 10 * time.Second,
-		RedisState:   s.board.Lamp("redis", false), VendorState: s.board.Lamp("vendor", false), Now: time.Now, Log: log,
+		Redis: conn, Prefix: "test", Timeout: 10 * time.Second, State: s.board.Lamp("redis", false), Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.revocations, err = revocation.New(revocation.Config{
+		Shards: shards, Hasher: hasher, Lifetime: 24 * time.Hour, FixedOwner: strings.Repeat("x", shard.OwnerSize), Now: time.Now, Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dispense, err := dispenser.New(dispenser.Config{
+		Vendor: s.vendor, VendorHost: "vendor.example", Shards: shards, Revocations: s.revocations, Secrets: secrets, Hasher: hasher,
+		TokenLifetime: 15 * time.Minute, ReplayWindow: time.Minute, RequestTimeout: 10 * time.Second, MintTimeout: 5 * time.Second,
+		VendorState: s.board.Lamp("vendor", false), Now: time.Now, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -105,8 +105,8 @@ func (s *server) dispense(c echo.Context, entry *telemetry.Entry) (dispenser.Gra
 	defer cancel()
 	return s.Dispenser.Dispense(ctx, dispenser.Request{
 		Issuer: principal.Issuer, Subject: principal.Subject,
-		Session: dispenser.Session{ID: principal.SessionID, TokenID: principal.ID, IssuedAt: principal.IssuedAt},
-		Type:    tokenType, Limits: limits,
+		SessionID: principal.SessionID, TokenID: principal.ID, IssuedAt: principal.IssuedAt,
+		Type: tokenType, Limits: limits,
 		IdempotencyKey: key, Fingerprint: fingerprint(r),
 	})
 }

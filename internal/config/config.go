@@ -78,6 +78,9 @@ type Session struct {
 	SessionIDClaim string
 	Leeway         time.Duration
 	MaxLifetime    time.Duration
+	// RequireRevocation refuses sessions while Redis cannot be asked whether
+	// they were ended.
+	RequireRevocation bool
 
 	// At most one of these is set; with none, keys come from OIDC discovery
 	// of Issuer.

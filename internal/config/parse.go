@@ -360,3 +360,14 @@ func parseOneOf(words ...string) func(string) (string, error) {
 func visibleASCII(text string) bool {
 	return text != "" && !strings.ContainsFunc(text, func(r rune) bool { return r < 0x21 || r > 0x7e })
 }
+
+func parseTrueFalse(value string) (bool, error) {
+	switch value {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	default:
+		return false, errors.New("must be true or false")
+	}
+}

@@ -35,7 +35,7 @@ var (
 // unbuilt are names of settings that this version does not know how to honour.
 // They are refused rather than taken and forgotten.
 var unbuilt = []string{
-	"FAREBOX_LOGOUT_AUDIENCE", "FAREBOX_REQUIRE_REVOCATION", "FAREBOX_POLICY_FILE",
+	"FAREBOX_LOGOUT_AUDIENCE", "FAREBOX_POLICY_FILE",
 	"FAREBOX_TRUSTED_PROXIES", "FAREBOX_CLIENT_IP_HEADER", "FAREBOX_PPROF", "FAREBOX_AUDIT_FILE",
 }
 
@@ -144,6 +144,10 @@ var settings = []setting{
 	{
 		Name: "FAREBOX_SESSION_MAX_LIFETIME", Default: "24h", commands: servingCommands,
 		read: readInto(func(c *Config, v time.Duration) { c.Session.MaxLifetime = v }, parseDuration(time.Minute, 90*24*time.Hour)),
+	},
+	{
+		Name: "FAREBOX_REQUIRE_REVOCATION", Default: "false", commands: servingCommands,
+		read: readInto(func(c *Config, v bool) { c.Session.RequireRevocation = v }, parseTrueFalse),
 	},
 	{
 		Name: "FAREBOX_ALLOWED_ORIGINS", commands: servingCommands,

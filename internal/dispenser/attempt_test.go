@@ -135,7 +135,7 @@ func claimOutlives(t *testing.T, h *house) {
 }
 
 func oneMoreCall(t *testing.T, h *house) {
-	d := h.open(func(cfg *dispenser.Config) { cfg.RequestTimeout = 100 * time.Millisecond })
+	d := h.open(func(cfg *options) { cfg.RequestTimeout = 100 * time.Millisecond })
 	h.vendor.gate = make(chan struct{})
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
@@ -269,7 +269,7 @@ func newDay(t *testing.T, h *house) {
 
 func localGivenBack(t *testing.T, h *house) {
 	h.vendor.fails(&vendorclient.Error{Kind: vendorclient.KindKeyInvalid})
-	d := h.open(func(cfg *dispenser.Config) { cfg.RedisTimeout = 2 * time.Second })
+	d := h.open(func(cfg *options) { cfg.RedisTimeout = 2 * time.Second })
 	for range 15 {
 		_, _ = d.Dispense(t.Context(), request("ada", ""))
 	}
@@ -283,7 +283,7 @@ func localGivenBack(t *testing.T, h *house) {
 
 func oldSecretsAnswer(t *testing.T, h *house) {
 	must(t, h.open(), request("ada", "k"))
-	moved := func(cfg *dispenser.Config) {
+	moved := func(cfg *options) {
 		cfg.VendorHost = "other.example"
 		cfg.Secrets = []secret.Text{secret.New(youngSecret), secret.New(oldSecret)}
 	}

@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"farebox/internal/identity"
+	"farebox/internal/revocation"
 	"farebox/internal/secret"
+	"farebox/internal/shard"
 	vendorclient "farebox/vendor_client"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // Minter has the vendor make tokens. It is safe for concurrent use.
@@ -18,21 +18,9 @@ type Minter interface {
 	Mint(ctx context.Context, t vendorclient.TokenType) (vendorclient.Token, error)
 }
 
-// Redis is the connection to Redis. It is safe for concurrent use.
-type Redis interface {
-	// Process sends one command, and never again where it may have run.
-	Process(ctx context.Context, cmd redis.Cmder) error
-	// Clustered reports whether keys are spread over the servers of a cluster;
-	// an error where no server has answered yet.
-	Clustered(ctx context.Context) (bool, error)
-}
-
 // Observer is told of a dependency's state as it is met. It is safe for
 // concurrent use and cheap to call again and again.
-type Observer interface {
-	Up()
-	Down(reason string)
-}
+type Observer = shard.Observer
 
 // Config is what a Dispenser needs. Every field is required unless said
 // otherwise.
@@ -40,26 +28,23 @@ type Config struct {
 	Vendor     Minter
 	VendorHost string      // where tokens are redeemed; tokens in Redis are bound to it
 	APIKey     secret.Text // what the vendor mints with; seals the pool
-	Redis      Redis
-	Prefix     string        // first part of every Redis key
-	Secrets    []secret.Text // the first writes, all read
-	Hasher     *identity.Hasher
+	Shards     *shard.Set  // of Redis
+	// Revocations are the sessions that were ended.
+	Revocations *revocation.List
+	// RequireRevocations refuses where Redis cannot be asked for them.
+	RequireRevocations bool
+	Secrets            []secret.Text // the first writes, all read
+	Hasher             *identity.Hasher
 
 	TokenLifetime  time.Duration // from the moment before the vendor was called
 	ReplayWindow   time.Duration // how long an idempotency key gives the same answer
 	RequestTimeout time.Duration // how long a caller waits at most
-	// SessionLifetime is how long a session can go on; endings are kept for it.
-	SessionLifetime time.Duration
-	MintTimeout     time.Duration // of one vendor call
-	// RedisTimeout bounds one call to Redis, which counts as away when it takes
-	// longer; 0 is 250 ms.
-	RedisTimeout time.Duration
+	MintTimeout    time.Duration // of one vendor call
 
 	Pool Pool
 	// MintConcurrency bounds the mints for the pool under way at once.
 	MintConcurrency int
 
-	RedisState  Observer
 	VendorState Observer
 	PoolState   Observer // down where Redis does not say who it is
 	Now         func() time.Time
@@ -79,7 +64,7 @@ type Pool struct {
 const MinimumLife = 5 * time.Minute
 
 // OwnerSize is the length of Pool.Owner.
-const OwnerSize = 32
+const OwnerSize = shard.OwnerSize
 
 // mintBudget is how long an attempt with a key may take: a caller's wait and
 // one more vendor call, so that a late answer is there for the next try.
@@ -87,11 +72,11 @@ func (cfg Config) mintBudget() time.Duration { return cfg.RequestTimeout + cfg.M
 
 // validate says which fields are missing or do not fit together.
 func (cfg Config) validate() error {
-	if cfg.Vendor == nil || cfg.Redis == nil || cfg.Hasher == nil || cfg.Now == nil || cfg.Log == nil ||
-		cfg.RedisState == nil || cfg.VendorState == nil || cfg.Prefix == "" || len(cfg.Secrets) == 0 {
+	if cfg.Vendor == nil || cfg.Shards == nil || cfg.Revocations == nil || cfg.Hasher == nil || cfg.Now == nil || cfg.Log == nil ||
+		cfg.VendorState == nil || len(cfg.Secrets) == 0 {
 		return errors.New("dispenser: a required field is missing")
 	}
-	if cfg.TokenLifetime-cfg.ReplayWindow < MinimumLife || cfg.ReplayWindow <= 0 || cfg.RequestTimeout <= 0 || cfg.MintTimeout <= 0 || cfg.SessionLifetime <= 0 {
+	if cfg.TokenLifetime-cfg.ReplayWindow < MinimumLife || cfg.ReplayWindow <= 0 || cfg.RequestTimeout <= 0 || cfg.MintTimeout <= 0 {
 		return errors.New("dispenser: lifetime, window and time-outs do not fit together")
 	}
 	if cfg.Pool.Max > 0 && (cfg.PoolState == nil || cfg.APIKey.IsZero() || cfg.MintConcurrency <= 0 || cfg.Pool.Min < 0 || cfg.Pool.Min > cfg.Pool.Max ||

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"farebox/internal/limit"
+	"farebox/internal/shard"
 )
 
 type outcome string
@@ -36,21 +37,21 @@ type decision struct {
 // claim decides a request. An error means that Redis did not answer; the claim
 // may have been made all the same.
 func (s *store) claim(ctx context.Context, a *attempt) (decision, error) {
-	shards, err := s.shards(ctx)
+	shards, err := s.shards.All(ctx)
 	if err != nil {
 		return decision{}, err
 	}
-	sh := at(shards, a.spread)
+	sh := shard.At(shards, a.spread)
 	limits := a.Limits
 	limits.Global = limits.Global.Share(len(shards))
-	endings := a.endings.keys(sh)
-	keys := append(append(append(make([]string, 0, 8), sh.globalKey()), sh.userKeys(a)...), endings...)
+	marks := a.marks.Keys(sh)
+	keys := append(append(append(make([]string, 0, 8), globalKey(sh)), userKeys(sh, a)...), marks...)
 	if a.keyed() {
-		keys = append(append(keys, sh.attemptKeys(a)...), sh.failureKey(a.waitingOn))
+		keys = append(append(keys, attemptKeys(sh, a)...), failureKey(sh, a.waitingOn))
 	}
-	keys = append(keys, sh.poolKey(s.pool, a.Type))
-	reply, err := s.run(ctx, sh, s.claims, keys,
-		len(a.callers), len(endings), a.endings.issued(), a.claim, a.fingerprint, milliseconds(s.claimLife()), a.useless,
+	keys = append(keys, poolKey(sh, s.pool, a.Type))
+	reply, err := s.shards.Run(ctx, sh, s.claims, keys,
+		len(a.callers), len(marks), a.marks.Issued(), a.claim, a.fingerprint, milliseconds(s.claimLife()), a.useless,
 		microseconds(limits.PerUser.Interval()), limits.PerUser.Count, limits.PerUserDaily,
 		microseconds(limits.Global.Interval()), limits.Global.Count,
 		flag(s.cfg.Pool.Max > 0), s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge), milliseconds(s.cfg.ReplayWindow))
@@ -60,16 +61,13 @@ func (s *store) claim(ctx context.Context, a *attempt) (decision, error) {
 	asOf := s.cfg.Now()
 	d, err := parseDecision(reply, limits)
 	d.asOf = asOf
-	if d.owner != "" {
-		sh.clock.Store(&d.clock)
-	}
 	return d, err
 }
 
 func parseDecision(reply any, limits limit.Limits) (decision, error) {
-	fields, err := textFields(reply)
+	fields, err := shard.Texts(reply)
 	if err != nil || len(fields) < 2 {
-		return decision{}, errOddAnswer
+		return decision{}, shard.ErrOddAnswer
 	}
 	d := decision{outcome: outcome(fields[0]), clock: clock{now: parseMicros(fields[1])}}
 	switch {
@@ -91,7 +89,7 @@ func parseDecision(reply any, limits limit.Limits) (decision, error) {
 			d.pooled, d.sealed = true, []byte(fields[7])
 		}
 	default:
-		return decision{}, errOddAnswer
+		return decision{}, shard.ErrOddAnswer
 	}
 	return d, nil
 }
@@ -119,7 +117,7 @@ func parseMicros(text string) time.Time {
 // settle keeps the answer of a claim, or of an attempt that was served out of
 // the pool. False means that another has taken its place.
 func (s *store) settle(ctx context.Context, a *attempt, sealed []byte) (bool, error) {
-	shards, err := s.shards(ctx)
+	shards, err := s.shards.All(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -127,8 +125,8 @@ func (s *store) settle(ctx context.Context, a *attempt, sealed []byte) (bool, er
 	if a.pooled != nil {
 		standing = "q" + a.fingerprint + string(a.pooled)
 	}
-	sh := at(shards, a.spread)
-	reply, err := s.run(ctx, sh, s.settles, sh.attemptKeys(a)[:1],
+	sh := shard.At(shards, a.spread)
+	reply, err := s.shards.Run(ctx, sh, s.settles, attemptKeys(sh, a)[:1],
 		standing, "d"+a.fingerprint+string(sealed), milliseconds(s.cfg.ReplayWindow))
 	return reply == int64(1), err
 }
@@ -138,17 +136,17 @@ func (s *store) release(ctx context.Context, a *attempt, d decision, cause error
 	if !a.keyed() && !mayGiveBack(cause) {
 		return nil
 	}
-	shards, err := s.shards(ctx)
+	shards, err := s.shards.All(ctx)
 	if err != nil {
 		return err
 	}
-	sh := at(shards, a.spread)
-	keys := []string{sh.globalKey(), sh.userKeys(a)[0]}
+	sh := shard.At(shards, a.spread)
+	keys := []string{globalKey(sh), userKeys(sh, a)[0]}
 	if a.keyed() {
-		keys = append(keys, sh.attemptKeys(a)[0], sh.failureKey(a.claim))
+		keys = append(keys, attemptKeys(sh, a)[0], failureKey(sh, a.claim))
 	}
 	day, _ := limit.Day(d.now)
-	_, err = s.run(ctx, sh, s.releases, keys,
+	_, err = s.shards.Run(ctx, sh, s.releases, keys,
 		a.claim, a.fingerprint, encodeFailure(cause), milliseconds(failureLife),
 		flag(mayGiveBack(cause)), microseconds(a.Limits.PerUser.Interval()),
 		microseconds(a.Limits.Global.Share(len(shards)).Interval()), day)
@@ -158,21 +156,21 @@ func (s *store) release(ctx context.Context, a *attempt, d decision, cause error
 	return err
 }
 
-func (sh *shard) globalKey() string              { return sh.slot + "g" }
-func (sh *shard) failureKey(claim string) string { return sh.slot + "f:" + claim }
+func globalKey(sh *shard.Shard) string                { return sh.Key("g") }
+func failureKey(sh *shard.Shard, claim string) string { return sh.Key("f:" + claim) }
 
-func (sh *shard) userKeys(a *attempt) []string {
+func userKeys(sh *shard.Shard, a *attempt) []string {
 	keys := make([]string, len(a.callers))
 	for i, caller := range a.callers {
-		keys[i] = sh.slot + "u:" + caller + ":" + string(a.Type)
+		keys[i] = sh.Key("u:" + caller + ":" + string(a.Type))
 	}
 	return keys
 }
 
-func (sh *shard) attemptKeys(a *attempt) []string {
+func attemptKeys(sh *shard.Shard, a *attempt) []string {
 	keys := make([]string, len(a.keys))
 	for i, key := range a.keys {
-		keys[i] = sh.slot + "r:" + key
+		keys[i] = sh.Key("r:" + key)
 	}
 	return keys
 }

@@ -78,8 +78,8 @@ func (d *Dispenser) Run(ctx context.Context) {
 	}
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	for ctx.Err() == nil {
-		if d.store.watch(ctx) {
+	for turn := 0; ctx.Err() == nil; turn++ {
+		if d.cfg.Shards.Watch(ctx, turn) {
 			d.seen.catchUp(ctx)
 		}
 		select {
@@ -110,11 +110,14 @@ func (d *Dispenser) Close(ctx context.Context) error {
 	}
 }
 
-// Dispense hands out a token, or says why not: ErrSessionEnded, a *LimitError,
-// ErrKeyReused, ErrInProgress, ErrRepeatedToken, a *vendorclient.Error, or the context's own
+// Dispense hands out a token, or says why not: ErrSessionEnded,
+// ErrRevocationsUnknown, a *LimitError, ErrKeyReused, ErrInProgress, ErrRepeatedToken, a *vendorclient.Error, or the context's own
 // error. No token is minted for a request that is refused.
 func (d *Dispenser) Dispense(ctx context.Context, req Request) (Grant, error) {
 	a := d.newAttempt(req)
+	if d.cfg.Revocations.Ended(a.marks) {
+		return Grant{}, ErrSessionEnded
+	}
 	if !a.keyed() {
 		return d.dispense(ctx, a)
 	}
@@ -138,7 +141,7 @@ func (d *Dispenser) dispense(ctx context.Context, a *attempt) (Grant, error) {
 		switch decision.outcome {
 		case outcomeGranted:
 			d.local.record(a)
-			d.refill.asked(ctx, a, decision.pooled)
+			d.refill.asked(ctx, a, decision)
 			a.pooled = decision.sealed
 			if decision.pooled {
 				grant, err := d.openKept(a, decision)
@@ -184,15 +187,16 @@ func (d *Dispenser) dispense(ctx context.Context, a *attempt) (Grant, error) {
 
 // dispenseAlone serves without Redis: no replay, limits of this process alone.
 func (d *Dispenser) dispenseAlone(ctx context.Context, a *attempt) (Grant, error) {
+	if d.cfg.RequireRevocations {
+		d.letGo(ctx, a)
+		return Grant{}, ErrRevocationsUnknown
+	}
 	states, limited := d.local.take(a)
 	if limited != "" {
 		return Grant{}, newLimitError(limited, states)
 	}
 	token, err := d.mintFor(ctx, a.Type)
-	if a.keyed() {
-		// The claim may have been made before the answer to it was lost.
-		d.release(ctx, a, decision{}, errClaimLost)
-	}
+	d.letGo(ctx, a)
 	if err != nil {
 		if mayGiveBack(err) {
 			d.local.giveBack(a)

@@ -16,7 +16,9 @@ import (
 	"farebox/internal/identity"
 	"farebox/internal/limit"
 	"farebox/internal/redisconn"
+	"farebox/internal/revocation"
 	"farebox/internal/secret"
+	"farebox/internal/shard"
 	vendorclient "farebox/vendor_client"
 
 	"github.com/alicebob/miniredis/v2"
@@ -35,6 +37,7 @@ type house struct {
 	// stopRedis ends the server.
 	stopRedis func()
 	conns     []*redisconn.Conn // of the dispensers
+	lists     []*revocation.List
 }
 
 const (
@@ -42,8 +45,16 @@ const (
 	youngSecret = "a young secret of more than 32 bytes, for tests"
 )
 
+// options are a dispenser's, and its connection's.
+type options struct {
+	dispenser.Config
+	Redis        shard.Redis
+	RedisTimeout time.Duration
+	Prefix       string
+}
+
 // open returns a further dispenser, as another replica has one.
-func (h *house) open(amend ...func(*dispenser.Config)) *dispenser.Dispenser {
+func (h *house) open(amend ...func(*options)) *dispenser.Dispenser {
 	h.t.Helper()
 	conn, err := redisconn.Open(redisconn.Config{URL: secret.New(h.url)})
 	if err != nil {
@@ -51,24 +62,37 @@ func (h *house) open(amend ...func(*dispenser.Config)) *dispenser.Dispenser {
 	}
 	h.t.Cleanup(func() { _ = conn.Close() })
 	h.conns = append(h.conns, conn)
-	cfg := dispenser.Config{
-		Vendor: h.vendor, VendorHost: "vendor.example", Redis: conn, Prefix: h.prefix,
-		Secrets:       []secret.Text{secret.New(oldSecret)},
-		TokenLifetime: 15 * time.Minute, ReplayWindow: time.Minute,
-		RequestTimeout: 10 * time.Second, MintTimeout: 5 * time.Second, SessionLifetime: 24 * time.Hour,
-		// These machines may be busy; what a slow Redis means is tested apart.
-		RedisTimeout: 10 * time.Second,
-		RedisState:   h.board.Lamp("redis", false), VendorState: h.board.Lamp("vendor", false),
-		APIKey: secret.New("an API key"), MintConcurrency: 8, PoolState: h.board.Lamp("pool", false),
-		Now: time.Now, Log: slog.New(slog.DiscardHandler),
+	o := options{
+		RedisTimeout: 10 * time.Second, // these machines may be busy; what a slow Redis means is tested apart
+		Redis:        conn, Prefix: h.prefix,
+		Config: dispenser.Config{
+			Vendor: h.vendor, VendorHost: "vendor.example",
+			Secrets:       []secret.Text{secret.New(oldSecret)},
+			TokenLifetime: 15 * time.Minute, ReplayWindow: time.Minute,
+			RequestTimeout: 10 * time.Second, MintTimeout: 5 * time.Second,
+			VendorState: h.board.Lamp("vendor", false),
+			APIKey:      secret.New("an API key"), MintConcurrency: 8, PoolState: h.board.Lamp("pool", false),
+			Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		},
 	}
 	for _, f := range amend {
-		f(&cfg)
+		f(&o)
 	}
-	if cfg.Hasher, err = identity.NewHasher(cfg.Secrets); err != nil {
+	if o.Hasher, err = identity.NewHasher(o.Secrets); err != nil {
 		h.t.Fatal(err)
 	}
-	d, err := dispenser.New(cfg)
+	if o.Shards, err = shard.New(shard.Config{
+		Redis: o.Redis, Prefix: o.Prefix, Timeout: o.RedisTimeout, State: h.board.Lamp("redis", false), Log: o.Log,
+	}); err != nil {
+		h.t.Fatal(err)
+	}
+	if o.Revocations, err = revocation.New(revocation.Config{
+		Shards: o.Shards, Hasher: o.Hasher, Lifetime: 24 * time.Hour, FixedOwner: h.owner, Now: o.Now, Log: o.Log,
+	}); err != nil {
+		h.t.Fatal(err)
+	}
+	h.lists = append(h.lists, o.Revocations)
+	d, err := dispenser.New(o.Config)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -509,8 +533,8 @@ func nothingInTheClear(t *testing.T, h *house) {
 }
 
 func secretRotation(t *testing.T, h *house) {
-	with := func(secrets ...string) func(*dispenser.Config) {
-		return func(cfg *dispenser.Config) {
+	with := func(secrets ...string) func(*options) {
+		return func(cfg *options) {
 			cfg.Secrets = nil
 			for _, s := range secrets {
 				cfg.Secrets = append(cfg.Secrets, secret.New(s))
@@ -537,7 +561,7 @@ func secretRotation(t *testing.T, h *house) {
 
 func otherHost(t *testing.T, h *house) {
 	a := h.open()
-	b := h.open(func(cfg *dispenser.Config) { cfg.VendorHost = "other.example" })
+	b := h.open(func(cfg *options) { cfg.VendorHost = "other.example" })
 	first := must(t, a, request("ada", "k"))
 	if g := must(t, b, request("ada", "k")); g.Token.Reveal() == first.Token.Reveal() || g.Source != dispenser.SourceMint {
 		t.Error("a token of one host was given for another")
@@ -547,7 +571,7 @@ func otherHost(t *testing.T, h *house) {
 func repeatedThroughRotation(t *testing.T, h *house) {
 	h.vendor.answer = func(int) (string, error) { return "the same", nil }
 	must(t, h.open(), request("ada", ""))
-	after := h.open(func(cfg *dispenser.Config) {
+	after := h.open(func(cfg *options) {
 		cfg.Secrets = []secret.Text{secret.New(youngSecret), secret.New(oldSecret)}
 	})
 	if g, err := after.Dispense(t.Context(), request("bob", "")); !errors.Is(err, dispenser.ErrRepeatedToken) {
@@ -574,7 +598,7 @@ func chargedForRepeat(t *testing.T, h *house) {
 }
 
 func mintedTooLate(t *testing.T, h *house) {
-	d := h.open(func(cfg *dispenser.Config) {
+	d := h.open(func(cfg *options) {
 		cfg.TokenLifetime = dispenser.MinimumLife + cfg.ReplayWindow + 10*time.Millisecond
 	})
 	h.vendor.delay = 20 * time.Millisecond
@@ -591,7 +615,7 @@ func replacedOnce(t *testing.T, h *house) {
 	first := h.open()
 	var moved []*dispenser.Dispenser
 	for range replicas {
-		moved = append(moved, h.open(func(cfg *dispenser.Config) { cfg.VendorHost = "other.example" }))
+		moved = append(moved, h.open(func(cfg *options) { cfg.VendorHost = "other.example" }))
 	}
 	for round := range 5 {
 		key := fmt.Sprint("k", round)

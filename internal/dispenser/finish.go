@@ -27,6 +27,13 @@ func (d *Dispenser) release(ctx context.Context, a *attempt, decision decision, 
 	}
 }
 
+// letGo ends a claim that may have been made before the answer to it was lost.
+func (d *Dispenser) letGo(ctx context.Context, a *attempt) {
+	if a.keyed() {
+		d.release(ctx, a, decision{}, errClaimLost)
+	}
+}
+
 // finishLater does, when Redis answers again, what could not be done with an
 // attempt's claim. It breaks nothing if that was done and only the reply was
 // lost: the scripts find the claim gone.

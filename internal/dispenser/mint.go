@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"farebox/internal/shard"
 	vendorclient "farebox/vendor_client"
 )
 
@@ -56,12 +57,12 @@ func (d *Dispenser) serve(ctx context.Context, a *attempt, decision decision) (G
 // far as this replica knows; the zero Token where there is none. What a lost
 // reply took counts as handed out.
 func (d *Dispenser) takeElsewhere(ctx context.Context, a *attempt) vendorclient.Token {
-	shards, err := d.store.shards(ctx)
+	shards, err := d.cfg.Shards.All(ctx)
 	if err != nil || len(shards) == 1 || d.cfg.Pool.Max == 0 {
 		return vendorclient.Token{}
 	}
 	var fullest *stock
-	own := at(shards, a.spread)
+	own := shard.At(shards, a.spread)
 	for _, s := range d.refill.stocksOf(a.Type, shards) {
 		if s.shard != own && s.ready.Load() > 0 && (fullest == nil || s.ready.Load() > fullest.ready.Load()) {
 			fullest = s
@@ -151,14 +152,14 @@ func (d *Dispenser) keepSpare(ctx context.Context, token vendorclient.Token, whe
 	if d.cfg.Pool.Max == 0 {
 		return false
 	}
-	shards, err := d.store.shards(ctx)
+	shards, err := d.cfg.Shards.All(ctx)
 	if err != nil {
 		return false
 	}
 	if where == nil {
 		where = d.refill.neediest(token.Type, shards)
 	}
-	c := where.shard.clock.Load()
+	c := where.clock.Load()
 	if c == nil {
 		return false
 	}

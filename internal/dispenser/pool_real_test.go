@@ -25,8 +25,8 @@ func realHouse(t *testing.T, server *testredis.Server) *house {
 }
 
 // at has a dispenser talk to another address than the house's Redis.
-func (h *house) at(url string) func(*dispenser.Config) {
-	return func(cfg *dispenser.Config) {
+func (h *house) at(url string) func(*options) {
+	return func(cfg *options) {
 		conn, err := redisconn.Open(redisconn.Config{URL: secret.New(url)})
 		if err != nil {
 			h.t.Fatal(err)
@@ -131,7 +131,7 @@ func TestReservationsWhoseAnswerWasLostAreGivenUp(t *testing.T) {
 	h.filled(1) // and the scripts are known
 	line := server.Proxy(t)
 	line.Lose(1)
-	h.run(h.open(h.withPool(3, 3), h.at(line.URL), func(cfg *dispenser.Config) { cfg.RequestTimeout = time.Hour }))
+	h.run(h.open(h.withPool(3, 3), h.at(line.URL), func(cfg *options) { cfg.RequestTimeout = time.Hour }))
 	h.eventually("answers are lost", func() bool { return len(h.keys("m:")) == 3 })
 	line.Lose(0)
 	h.eventually("the pool is filled all the same", func() bool { return h.pooled() == 3 })

@@ -21,8 +21,8 @@ const embeddedOwner = "an-embedded-redis-has-no-run-id."
 
 // withPool keeps tokens ready, of the one type that the tests ask for and of
 // the others.
-func (h *house) withPool(least, most int) func(*dispenser.Config) {
-	return func(cfg *dispenser.Config) {
+func (h *house) withPool(least, most int) func(*options) {
+	return func(cfg *options) {
 		cfg.Pool = dispenser.Pool{Min: least, Max: most, MaxAge: 9 * time.Minute, Owner: h.owner}
 	}
 }
@@ -180,7 +180,7 @@ func refilledAsOne(t *testing.T, h *house) {
 
 func pooledTooOld(t *testing.T, h *house) {
 	h.filled(3)
-	d := h.open(h.withPool(0, 3), func(cfg *dispenser.Config) { cfg.Pool.MaxAge = time.Millisecond })
+	d := h.open(h.withPool(0, 3), func(cfg *options) { cfg.Pool.MaxAge = time.Millisecond })
 	time.Sleep(5 * time.Millisecond)
 	if g := must(t, d, request("ada", "")); g.Source != dispenser.SourceMint {
 		t.Errorf("source = %s, of a token older than allowed", g.Source)
@@ -266,7 +266,7 @@ func leftAlone(t *testing.T, h *house) {
 
 func notKept(t *testing.T, h *house) {
 	h.vendor.delay = 20 * time.Millisecond
-	h.run(h.open(h.withPool(1, 1), func(cfg *dispenser.Config) { cfg.Pool.MaxAge = time.Millisecond }))
+	h.run(h.open(h.withPool(1, 1), func(cfg *options) { cfg.Pool.MaxAge = time.Millisecond }))
 	h.eventually("the vendor is asked", func() bool { return h.vendor.count() >= len(vendorclient.TokenTypes()) })
 	time.Sleep(500 * time.Millisecond)
 	// Left alone for a second at first, in which at the old pace dozens were made.
@@ -308,9 +308,9 @@ func poolInTheClear(t *testing.T, h *house) {
 
 func poolsApart(t *testing.T, h *house) {
 	h.filled(2)
-	for name, amend := range map[string]func(*dispenser.Config){
-		"key":  func(cfg *dispenser.Config) { cfg.APIKey = secret.New("another API key") },
-		"host": func(cfg *dispenser.Config) { cfg.VendorHost = "other.example" },
+	for name, amend := range map[string]func(*options){
+		"key":  func(cfg *options) { cfg.APIKey = secret.New("another API key") },
+		"host": func(cfg *options) { cfg.VendorHost = "other.example" },
 	} {
 		if g := must(t, h.open(h.withPool(0, 2), amend), request("ada", "")); g.Source != dispenser.SourceMint {
 			t.Errorf("another %s: source = %s", name, g.Source)
@@ -347,7 +347,7 @@ func reservationsExpire(t *testing.T, h *house) {
 			h.redis.ZAdd(context.Background(), strings.Replace(key, ":p:", ":m:", 1), redis.Z{Score: soon, Member: fmt.Sprint("dead ", i)})
 		}
 	}
-	h.run(h.open(h.withPool(3, 3), func(cfg *dispenser.Config) { cfg.RequestTimeout, cfg.MintTimeout = time.Second, time.Second }))
+	h.run(h.open(h.withPool(3, 3), func(cfg *options) { cfg.RequestTimeout, cfg.MintTimeout = time.Second, time.Second }))
 	time.Sleep(100 * time.Millisecond)
 	if n := h.vendor.count() - before; n != 0 {
 		t.Errorf("%d minted beside what is reserved", n)

@@ -6,9 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"farebox/internal/shard"
 	vendorclient "farebox/vendor_client"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // clock is Redis' time at a moment of this machine's, and which server told it.
@@ -25,23 +24,23 @@ func (c *clock) at(local time.Time) time.Time { return c.now.Add(local.Sub(c.asO
 // local is what was at in Redis' time. It errs like at.
 func (c *clock) local(at time.Time) time.Time { return c.asOf.Add(at.Sub(c.now)) }
 
-func (sh *shard) poolKey(pool string, t vendorclient.TokenType) string {
-	return sh.slot + "p:" + pool + ":" + string(t)
+func poolKey(sh *shard.Shard, pool string, t vendorclient.TokenType) string {
+	return sh.Key("p:" + pool + ":" + string(t))
 }
 
-func (sh *shard) reservationsKey(pool string, t vendorclient.TokenType) string {
-	return sh.slot + "m:" + pool + ":" + string(t)
+func reservationsKey(sh *shard.Shard, pool string, t vendorclient.TokenType) string {
+	return sh.Key("m:" + pool + ":" + string(t))
 }
 
-func (sh *shard) demandKey(pool string, t vendorclient.TokenType) string {
-	return sh.slot + "d:" + pool + ":" + string(t)
+func demandKey(sh *shard.Shard, pool string, t vendorclient.TokenType) string {
+	return sh.Key("d:" + pool + ":" + string(t))
 }
 
 // reservation is what a replica was allotted of the pool's refill.
 type reservation struct {
-	fenced bool     // the server says who it is; without that there is no pool
-	ready  int      // tokens in the pool
-	ids    []string // one for each token to mint
+	clock *clock   // nil where the server does not say who it is: then there is no pool
+	ready int      // tokens in the pool
+	ids   []string // one for each token to mint
 }
 
 // refillRound asks for a share of the refill.
@@ -55,14 +54,14 @@ type refillRound struct {
 }
 
 // reserve tells this replica's demand and asks for tokens to mint.
-func (s *store) reserve(ctx context.Context, sh *shard, t vendorclient.TokenType, replica string, round refillRound) (reservation, error) {
+func (s *store) reserve(ctx context.Context, sh *shard.Shard, t vendorclient.TokenType, replica string, round refillRound) (reservation, error) {
 	lost := refillRound{}
 	if round.unsure != nil {
 		lost = *round.unsure
 		lost.id += ":"
 	}
-	reply, err := s.run(ctx, sh, s.reserves,
-		[]string{sh.poolKey(s.pool, t), sh.reservationsKey(s.pool, t), sh.demandKey(s.pool, t)},
+	reply, err := s.shards.Run(ctx, sh, s.reserves,
+		[]string{poolKey(sh, s.pool, t), reservationsKey(sh, s.pool, t), demandKey(sh, s.pool, t)},
 		s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge), replica, strconv.FormatFloat(round.demand, 'f', 3, 64),
 		strconv.FormatFloat(round.lasts.Seconds(), 'f', 3, 64), round.least, round.most, round.want,
 		microseconds(s.claimLife()), round.id+":", lost.id, lost.want)
@@ -70,15 +69,14 @@ func (s *store) reserve(ctx context.Context, sh *shard, t vendorclient.TokenType
 		return reservation{}, err
 	}
 	asOf := s.cfg.Now()
-	fields, err := textFields(reply)
+	fields, err := shard.Texts(reply)
 	if err != nil || len(fields) != 4 {
-		return reservation{}, errOddAnswer
+		return reservation{}, shard.ErrOddAnswer
 	}
 	if fields[0] == "" {
 		return reservation{}, nil
 	}
-	sh.clock.Store(&clock{owner: fields[0], now: parseMicros(fields[1]), asOf: asOf})
-	r := reservation{fenced: true}
+	r := reservation{clock: &clock{owner: fields[0], now: parseMicros(fields[1]), asOf: asOf}}
 	mint, _ := strconv.Atoi(fields[2])
 	r.ready, _ = strconv.Atoi(fields[3])
 	for i := range mint {
@@ -99,12 +97,12 @@ type fresh struct {
 
 // putNew is put for a token that nobody has remembered yet: in the same step
 // where that lies in the same shard, and in one before otherwise.
-func (s *store) putNew(ctx context.Context, sh *shard, f fresh, token tokenHashes, most int) (string, error) {
-	shards, err := s.shards(ctx)
+func (s *store) putNew(ctx context.Context, sh *shard.Shard, f fresh, token tokenHashes, most int) (string, error) {
+	shards, err := s.shards.All(ctx)
 	if err != nil {
 		return "", err
 	}
-	if at(shards, token.spread) == sh {
+	if shard.At(shards, token.spread) == sh {
 		f.hashes = token.hashes
 		return s.put(ctx, sh, f, most)
 	}
@@ -120,9 +118,9 @@ func (s *store) putNew(ctx context.Context, sh *shard, f fresh, token tokenHashe
 
 // put lays a token into a pool that holds most at most. What did not certainly
 // fit is thrown away. It returns what became of it.
-func (s *store) put(ctx context.Context, sh *shard, f fresh, most int) (string, error) {
-	keys := []string{sh.poolKey(s.pool, f.of), sh.reservationsKey(s.pool, f.of)}
-	reply, err := s.run(ctx, sh, s.puts, append(keys, sh.tokenKeys(f.hashes)...),
+func (s *store) put(ctx context.Context, sh *shard.Shard, f fresh, most int) (string, error) {
+	keys := []string{poolKey(sh, s.pool, f.of), reservationsKey(sh, s.pool, f.of)}
+	reply, err := s.shards.Run(ctx, sh, s.puts, append(keys, tokenKeys(sh, f.hashes)...),
 		s.cfg.Pool.Owner, f.clock.owner, fmt.Sprintf("%016d", f.mintedAt.UnixMicro()), f.sealed,
 		microseconds(s.cfg.Pool.MaxAge), most, milliseconds(s.cfg.TokenLifetime), f.reserved)
 	became, _ := reply.(string)
@@ -137,15 +135,15 @@ const (
 
 // take takes a sealed token out of a pool for a caller of another shard; nil
 // where there is none.
-func (s *store) take(ctx context.Context, sh *shard, t vendorclient.TokenType) (*clock, []byte, error) {
-	reply, err := s.run(ctx, sh, s.takes, []string{sh.poolKey(s.pool, t)}, s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge))
+func (s *store) take(ctx context.Context, sh *shard.Shard, t vendorclient.TokenType) (*clock, []byte, error) {
+	reply, err := s.shards.Run(ctx, sh, s.takes, []string{poolKey(sh, s.pool, t)}, s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge))
 	if err != nil {
 		return nil, nil, err
 	}
 	asOf := s.cfg.Now()
-	fields, err := textFields(reply)
+	fields, err := shard.Texts(reply)
 	if err != nil || len(fields) != 3 {
-		return nil, nil, errOddAnswer
+		return nil, nil, shard.ErrOddAnswer
 	}
 	if fields[2] == "" {
 		return nil, nil, nil
@@ -154,17 +152,15 @@ func (s *store) take(ctx context.Context, sh *shard, t vendorclient.TokenType) (
 }
 
 // free ends a reservation that brought no token for the pool.
-func (s *store) free(ctx context.Context, sh *shard, t vendorclient.TokenType, reserved string) error {
-	_, err := s.do(ctx, sh, func(ctx context.Context) *redis.Cmd {
-		return redis.NewCmd(ctx, "zrem", sh.reservationsKey(s.pool, t), reserved)
-	})
+func (s *store) free(ctx context.Context, sh *shard.Shard, t vendorclient.TokenType, reserved string) error {
+	_, err := s.shards.Do(ctx, sh, "zrem", reservationsKey(sh, s.pool, t), reserved)
 	return err
 }
 
-func (sh *shard) tokenKeys(hashes []string) []string {
+func tokenKeys(sh *shard.Shard, hashes []string) []string {
 	keys := make([]string, len(hashes))
 	for i, hash := range hashes {
-		keys[i] = sh.slot + "t:" + hash
+		keys[i] = sh.Key("t:" + hash)
 	}
 	return keys
 }
@@ -172,11 +168,11 @@ func (sh *shard) tokenKeys(hashes []string) []string {
 // remember reports whether a token is new to all replicas. It lies in a shard
 // of its own choice, since the vendor may repeat it to whoever asks.
 func (s *store) remember(ctx context.Context, token tokenHashes) (bool, error) {
-	shards, err := s.shards(ctx)
+	shards, err := s.shards.All(ctx)
 	if err != nil {
 		return false, err
 	}
-	sh := at(shards, token.spread)
-	reply, err := s.run(ctx, sh, s.remembers, sh.tokenKeys(token.hashes), milliseconds(s.cfg.TokenLifetime))
+	sh := shard.At(shards, token.spread)
+	reply, err := s.shards.Run(ctx, sh, s.remembers, tokenKeys(sh, token.hashes), milliseconds(s.cfg.TokenLifetime))
 	return reply == int64(1), err
 }

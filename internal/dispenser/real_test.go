@@ -78,7 +78,7 @@ func TestASlowRedisCountsAsAway(t *testing.T) {
 	t.Parallel()
 	server := testredis.Start(t)
 	h := realHouse(t, server)
-	d := h.open(func(cfg *dispenser.Config) { cfg.RedisTimeout = 0 })
+	d := h.open(func(cfg *options) { cfg.RedisTimeout = 0 })
 	must(t, d, request("ada", ""))
 	// A script that runs on keeps the server from answering anybody.
 	busy := server.Client()

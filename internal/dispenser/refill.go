@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"farebox/internal/shard"
 	vendorclient "farebox/vendor_client"
 )
 
@@ -53,14 +54,14 @@ func newRefiller(d *Dispenser) *refiller {
 }
 
 // stocksOf are a type's, one a shard.
-func (r *refiller) stocksOf(t vendorclient.TokenType, shards []*shard) []*stock {
+func (r *refiller) stocksOf(t vendorclient.TokenType, shards []*shard.Shard) []*stock {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	all := r.stocks[t]
 	for i := len(all); i < len(shards); i++ {
 		all = append(all, &stock{
 			of: t, shard: shards[i], mood: r.moods[t], wake: make(chan struct{}, 1), asOf: r.d.cfg.Now(),
-			least: share(r.d.cfg.Pool.Min, i, len(shards)), most: share(r.d.cfg.Pool.Max, i, len(shards)),
+			least: shard.Share(r.d.cfg.Pool.Min, i, len(shards)), most: shard.Share(r.d.cfg.Pool.Max, i, len(shards)),
 		})
 	}
 	r.stocks[t] = all
@@ -68,7 +69,7 @@ func (r *refiller) stocksOf(t vendorclient.TokenType, shards []*shard) []*stock 
 }
 
 // neediest is the stock of a type that is asked for most, and may hold a token.
-func (r *refiller) neediest(t vendorclient.TokenType, shards []*shard) *stock {
+func (r *refiller) neediest(t vendorclient.TokenType, shards []*shard.Shard) *stock {
 	now := r.d.cfg.Now()
 	all := r.stocksOf(t, shards)
 	most := all[0] // which has the greatest share
@@ -96,9 +97,9 @@ func (r *refiller) run(ctx context.Context) {
 }
 
 // awaitShards waits until it is known what Redis is; nil where ctx ends before.
-func (r *refiller) awaitShards(ctx context.Context) []*shard {
+func (r *refiller) awaitShards(ctx context.Context) []*shard.Shard {
 	for ctx.Err() == nil {
-		shards, err := r.d.store.shards(ctx)
+		shards, err := r.d.cfg.Shards.All(ctx)
 		if err == nil {
 			return shards
 		}
@@ -167,7 +168,7 @@ func (r *refiller) round(ctx context.Context, s *stock) time.Duration {
 	if trial && len(got.ids) == 0 {
 		s.mood.endTrial()
 	}
-	r.report(s.shard, got.fenced, err)
+	r.report(s.shard, got.clock != nil, err)
 	for _, id := range got.ids {
 		r.mints.Go(func() {
 			defer func() { <-r.slots }()
@@ -222,16 +223,19 @@ func (r *refiller) mint(ctx context.Context, s *stock, reserved string) {
 }
 
 // asked notes that a request was granted, out of the pool or not.
-func (r *refiller) asked(ctx context.Context, a *attempt, pooled bool) {
+func (r *refiller) asked(ctx context.Context, a *attempt, decision decision) {
 	if r.d.cfg.Pool.Max == 0 {
 		return
 	}
-	shards, err := r.d.store.shards(ctx)
+	shards, err := r.d.cfg.Shards.All(ctx)
 	if err != nil {
 		return
 	}
-	s := r.stocksOf(a.Type, shards)[at(shards, a.spread).index]
-	if pooled {
+	s := r.stocksOf(a.Type, shards)[shard.At(shards, a.spread).Index]
+	if decision.owner != "" {
+		s.clock.Store(&decision.clock)
+	}
+	if decision.pooled {
 		s.ready.Add(-1)
 	} else {
 		s.ready.Store(0)
@@ -256,16 +260,16 @@ const redisIsAway = "redis is away"
 
 // report says whether each shard's server can be told from an older life of
 // itself. Where it cannot, there is no pool.
-func (r *refiller) report(sh *shard, fenced bool, err error) {
+func (r *refiller) report(sh *shard.Shard, fenced bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
 	case err != nil:
-		r.away[sh.index] = redisIsAway
+		r.away[sh.Index] = redisIsAway
 	case !fenced:
-		r.away[sh.index] = "redis does not say who it is"
+		r.away[sh.Index] = "redis does not say who it is"
 	default:
-		delete(r.away, sh.index)
+		delete(r.away, sh.Index)
 	}
 	for _, why := range r.away {
 		r.d.cfg.PoolState.Down(why)

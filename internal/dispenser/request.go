@@ -11,16 +11,21 @@ import (
 	"time"
 
 	"farebox/internal/limit"
+	"farebox/internal/revocation"
 	"farebox/internal/secret"
+	"farebox/internal/shard"
 	vendorclient "farebox/vendor_client"
 )
 
 // Request is one verified and allowed caller's wish for a token.
 type Request struct {
 	Issuer, Subject string // who asks; only hashes of them reach Redis
-	Session         Session
-	Type            vendorclient.TokenType
-	Limits          limit.Limits
+	// SessionID, TokenID (jti) and IssuedAt are what the session may have been
+	// ended by; the zero value where it has none.
+	SessionID, TokenID string
+	IssuedAt           time.Time
+	Type               vendorclient.TokenType
+	Limits             limit.Limits
 	// IdempotencyKey names the attempt within the caller; "" for none.
 	IdempotencyKey string
 	// Fingerprint is what must be the same for the key to give the same
@@ -50,6 +55,11 @@ type Grant struct {
 var (
 	// ErrKeyReused is another path or query under the same idempotency key.
 	ErrKeyReused = errors.New("the idempotency key stands for another request")
+	// ErrSessionEnded is a session that was ended early.
+	ErrSessionEnded = errors.New("the session was ended")
+	// ErrRevocationsUnknown is a session of which cannot be told whether it was
+	// ended, where that is asked for.
+	ErrRevocationsUnknown = errors.New("whether the session was ended cannot be told without redis")
 	// ErrInProgress is an attempt that is still being made when the caller's
 	// time is up; its answer will be kept for the next try.
 	ErrInProgress = errors.New("the attempt is still being made")
@@ -88,7 +98,7 @@ type attempt struct {
 	Request
 	spread      uint32   // which shard is the caller's
 	callers     []string // the caller's hashes, one a secret
-	endings     endings
+	marks       revocation.Marks
 	keys        []string // the idempotency key's hashes, one a secret; nil without one
 	fingerprint string
 	claim       string // this request's own claim id; "" without a key
@@ -103,8 +113,11 @@ func (a *attempt) keyed() bool { return a.claim != "" }
 
 func (d *Dispenser) newAttempt(req Request) *attempt {
 	a := &attempt{
-		Request: req, spread: spread("caller", req.Issuer, req.Subject),
-		callers: d.cfg.Hasher.Sums("caller", req.Issuer, req.Subject), endings: newEndings(d.cfg.Hasher, req),
+		Request: req, spread: shard.Spread("caller", req.Issuer, req.Subject),
+		callers: d.cfg.Hasher.Sums("caller", req.Issuer, req.Subject),
+		marks: d.cfg.Revocations.MarksOf(revocation.Session{
+			Issuer: req.Issuer, Subject: req.Subject, ID: req.SessionID, TokenID: req.TokenID, IssuedAt: req.IssuedAt,
+		}),
 	}
 	if req.IdempotencyKey != "" {
 		a.keys = d.cfg.Hasher.Sums("attempt", req.Issuer, req.Subject, req.IdempotencyKey)

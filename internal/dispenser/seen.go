@@ -7,6 +7,7 @@ import (
 
 	"farebox/internal/identity"
 	"farebox/internal/secret"
+	"farebox/internal/shard"
 
 	"github.com/maypok86/otter/v2"
 )
@@ -45,7 +46,7 @@ func newSeenTokens(cfg Config, st *store) (*seenTokens, error) {
 }
 
 func (s *seenTokens) hashesOf(token secret.Text) tokenHashes {
-	return tokenHashes{hashes: s.hasher.Sums("token", token.Reveal()), spread: spread("token", token.Reveal())}
+	return tokenHashes{hashes: s.hasher.Sums("token", token.Reveal()), spread: shard.Spread("token", token.Reveal())}
 }
 
 // firstHere reports whether this process sees the token for the first time.

@@ -7,19 +7,21 @@ import (
 	"sync/atomic"
 	"time"
 
+	"farebox/internal/shard"
 	vendorclient "farebox/vendor_client"
 )
 
 // stock is the share of one type's pool that lies in one shard.
 type stock struct {
 	of          vendorclient.TokenType
-	shard       *shard
+	shard       *shard.Shard
 	mood        *mood
 	least, most int
 	wake        chan struct{} // there may be something to do
 	// ready is how many tokens lie there, as far as this replica knows.
 	ready  atomic.Int64
-	unsure *refillRound // the last round, where its answer was lost; its loop's own
+	clock  atomic.Pointer[clock] // the server's, as it was last told
+	unsure *refillRound          // the last round, where its answer was lost; its loop's own
 
 	mu     sync.Mutex
 	demand float64 // tokens in demandMemory
@@ -80,6 +82,7 @@ func (s *stock) learn(round refillRound, got reservation, err error) {
 	case err == nil:
 		s.unsure = nil
 		s.ready.Store(int64(got.ready))
+		s.clock.Store(got.clock)
 	case s.unsure == nil:
 		round.unsure = nil
 		s.unsure = &round

@@ -70,7 +70,11 @@ func TestImportsRunOneWay(t *testing.T) {
 		"internal/identity":   {},
 		"internal/health":     {},
 		"internal/dev":        {},
-		"internal/dispenser":  {"farebox/vendor_client", "farebox/internal/identity"},
+		"internal/shard":      {},
+		"internal/revocation": {"farebox/internal/identity", "farebox/internal/shard"},
+		"internal/dispenser": {
+			"farebox/vendor_client", "farebox/internal/identity", "farebox/internal/shard", "farebox/internal/revocation",
+		},
 		"handlers": {
 			"farebox/session", "farebox/vendor_client", "farebox/web", "farebox/internal/policy", "farebox/internal/dispenser",
 			"farebox/internal/identity", "farebox/internal/telemetry", "farebox/internal/health",

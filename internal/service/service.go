@@ -23,6 +23,8 @@ import (
 	"farebox/internal/identity"
 	"farebox/internal/policy"
 	"farebox/internal/redisconn"
+	"farebox/internal/revocation"
+	"farebox/internal/shard"
 	"farebox/internal/telemetry"
 	"farebox/session"
 	vendorclient "farebox/vendor_client"
@@ -65,14 +67,15 @@ const (
 
 // service is everything between the listeners and the vendor.
 type service struct {
-	board     *health.Board
-	vendor    *vendorclient.Client
-	dispenser *dispenser.Dispenser
-	keys      session.KeySource
-	keysLamp  *health.Lamp
-	public    http.Handler
-	ops       http.Handler
-	closers   []func()
+	board       *health.Board
+	vendor      *vendorclient.Client
+	dispenser   *dispenser.Dispenser
+	revocations *revocation.List
+	keys        session.KeySource
+	keysLamp    *health.Lamp
+	public      http.Handler
+	ops         http.Handler
+	closers     []func()
 }
 
 // open builds a service. What is down at the start does not stop it. amend may
@@ -143,13 +146,25 @@ func (s *service) openDispenser(cfg *config.Config, hasher *identity.Hasher, log
 		return err
 	}
 	s.closers = append(s.closers, func() { _ = redis.Close() })
+	shards, err := shard.New(shard.Config{Redis: redis, Prefix: cfg.Redis.Prefix, State: s.board.Lamp("redis", false), Log: log})
+	if err != nil {
+		return err
+	}
+	pool := poolOf(cfg)
+	s.revocations, err = revocation.New(revocation.Config{
+		Shards: shards, Hasher: hasher, Lifetime: cfg.Session.MaxLifetime + cfg.Session.Leeway, FixedOwner: pool.Owner, Now: time.Now, Log: log,
+	})
+	if err != nil {
+		return err
+	}
 	s.dispenser, err = dispenser.New(dispenser.Config{
 		Vendor: s.vendor, VendorHost: cfg.Vendor.BaseURL.Host, APIKey: cfg.Vendor.APIKey,
-		Redis: redis, Prefix: cfg.Redis.Prefix, Secrets: cfg.Secrets, Hasher: hasher,
+		Shards: shards, Revocations: s.revocations, RequireRevocations: cfg.Session.RequireRevocation,
+		Secrets: cfg.Secrets, Hasher: hasher,
 		TokenLifetime: cfg.Vendor.TokenLifetime, ReplayWindow: cfg.Timing.ReplayWindow,
-		RequestTimeout: cfg.Timing.RequestTimeout, MintTimeout: cfg.Vendor.Timeout, SessionLifetime: cfg.Session.MaxLifetime,
-		Pool: poolOf(cfg), MintConcurrency: cfg.Vendor.Concurrency,
-		RedisState: s.board.Lamp("redis", false), VendorState: s.board.Lamp("vendor", false), PoolState: s.poolLamp(cfg),
+		RequestTimeout: cfg.Timing.RequestTimeout, MintTimeout: cfg.Vendor.Timeout,
+		Pool: pool, MintConcurrency: cfg.Vendor.Concurrency,
+		VendorState: s.board.Lamp("vendor", false), PoolState: s.poolLamp(cfg),
 		Now: time.Now, Log: log,
 	})
 	return err
@@ -203,6 +218,7 @@ func (s *service) run(ctx context.Context, cfg *config.Config, group *httpserver
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	go s.dispenser.Run(background)
+	go s.revocations.Run(background)
 	go s.watchKeys(background)
 
 	err := group.Run(ctx, httpserver.Drain{Begin: s.board.Drain, Delay: cfg.DrainDelay, Timeout: cfg.ShutdownTimeout})

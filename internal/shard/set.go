@@ -1,0 +1,181 @@
+package shard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	_ "embed"
+
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+	"github.com/redis/go-redis/v9"
+)
+
+// Redis is the connection to Redis. It is safe for concurrent use.
+type Redis interface {
+	// Process sends one command, and never again where it may have run.
+	Process(ctx context.Context, cmd redis.Cmder) error
+	// Clustered reports whether keys are spread over the servers of a cluster;
+	// an error where no server has answered yet.
+	Clustered(ctx context.Context) (bool, error)
+}
+
+// Observer is told of a dependency's state as it is met. It is safe for
+// concurrent use and cheap to call again and again.
+type Observer interface {
+	Up()
+	Down(reason string)
+}
+
+// Config is what a Set needs. Every field is required unless said otherwise.
+type Config struct {
+	Redis  Redis
+	Prefix string // first part of every key
+	// Timeout bounds one call, after which Redis counts as away; 0 is 250 ms.
+	Timeout time.Duration
+	State   Observer // up where all shards are
+	Log     *slog.Logger
+}
+
+// Set is all shards. It is safe for concurrent use.
+type Set struct {
+	cfg     Config
+	known   atomic.Pointer[[]*Shard] // nil until it is known what Redis is
+	asking  sync.Mutex               // held while that is asked
+	unasked circuitbreaker.CircuitBreaker[any]
+	downs   atomic.Int32 // shards that are down
+}
+
+const (
+	defaultTimeout = 250 * time.Millisecond
+	// onCluster is how many shards a cluster gets, as long as Redis says no
+	// other number: enough for a handful of primaries, and few enough that a
+	// pool or a limit cut into as many is still one.
+	onCluster = 8
+	// most bounds what is believed of Redis.
+	most = 1024
+)
+
+// ErrAway is a Redis that did not answer, or not in time.
+var ErrAway = errors.New("redis is away")
+
+//go:embed agree.lua
+var agreeSource string
+
+// New returns a Set. It does not wait for Redis.
+func New(cfg Config) (*Set, error) {
+	if cfg.Redis == nil || cfg.Prefix == "" || cfg.State == nil || cfg.Log == nil {
+		return nil, errors.New("shard: a required field is missing")
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = defaultTimeout
+	}
+	return &Set{cfg: cfg, unasked: newBreaker()}, nil
+}
+
+// All returns all shards, always the same. Where it is not known yet what Redis
+// is, it asks; an error wraps ErrAway.
+func (s *Set) All(ctx context.Context) ([]*Shard, error) {
+	if known := s.known.Load(); known != nil {
+		return *known, nil
+	}
+	s.asking.Lock()
+	defer s.asking.Unlock()
+	if known := s.known.Load(); known != nil {
+		return *known, nil
+	}
+	if !s.unasked.TryAcquirePermit() {
+		return nil, ErrAway
+	}
+	ask, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Timeout)
+	defer cancel()
+	clustered, err := s.cfg.Redis.Clustered(ask)
+	if err != nil {
+		s.unasked.RecordFailure()
+		s.cfg.State.Down(reason(err))
+		s.cfg.Log.DebugContext(ctx, "redis does not say what it is", "error", err)
+		return nil, fmt.Errorf("%w: %w", ErrAway, err)
+	}
+	s.unasked.RecordSuccess()
+	all := []*Shard{newShard(s.cfg.Prefix, 0)}
+	if clustered {
+		count, err := s.agree(ctx, all[0])
+		if err != nil {
+			return nil, err
+		}
+		for i := 1; i < count; i++ {
+			all = append(all, newShard(s.cfg.Prefix, i))
+		}
+	}
+	s.known.Store(&all)
+	return all, nil
+}
+
+// agree has all replicas use the number of shards that the first of them wrote
+// down.
+func (s *Set) agree(ctx context.Context, first *Shard) (int, error) {
+	reply, err := s.Run(ctx, first, NewScript(agreeSource), []string{first.Key("n")}, onCluster)
+	if err != nil {
+		return 0, err
+	}
+	text, _ := reply.(string)
+	count, err := strconv.Atoi(text)
+	if err != nil || count < 1 || count > most {
+		return 0, fmt.Errorf("%w: %w", ErrAway, ErrOddAnswer)
+	}
+	return count, nil
+}
+
+// Do sends one command about keys of one shard, once, within the time-out and
+// whatever becomes of ctx: what was sent is to be known as exactly as can be.
+// An error wraps ErrAway, or is the server's own NOSCRIPT.
+func (s *Set) Do(ctx context.Context, sh *Shard, words ...any) (any, error) {
+	if !sh.breaker.TryAcquirePermit() {
+		return nil, ErrAway
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Timeout)
+	defer cancel()
+	cmd := redis.NewCmd(ctx, words...)
+	err := s.cfg.Redis.Process(ctx, cmd)
+	if err == nil || errors.Is(err, redis.Nil) || isNoScript(err) {
+		sh.breaker.RecordSuccess()
+		if sh.down.Swap(false) {
+			s.downs.Add(-1)
+		}
+		if s.downs.Load() == 0 {
+			s.cfg.State.Up()
+		}
+		if errors.Is(err, redis.Nil) {
+			err = nil
+		}
+		return cmd.Val(), err
+	}
+	sh.breaker.RecordFailure()
+	if !sh.down.Swap(true) {
+		s.downs.Add(1)
+	}
+	s.cfg.State.Down(reason(err))
+	s.cfg.Log.DebugContext(ctx, "a call to redis failed", "error", err)
+	return nil, fmt.Errorf("%w: %w", ErrAway, err)
+}
+
+// reason is a short word for why Redis did not answer.
+func reason(err error) string {
+	var answered redis.Error
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, redis.ErrPoolTimeout):
+		return "timeout"
+	case errors.As(err, &answered):
+		code, _, _ := strings.Cut(answered.Error(), " ")
+		return "refused: " + strings.ToLower(strings.Trim(code, ":"))
+	default:
+		return "unreachable"
+	}
+}
