@@ -36,6 +36,7 @@ func newClient(address secret.Text, mode Mode, files *tlsFiles) (redis.Universal
 		files.addTo(options.TLSConfig)
 		options.MaxRetries, options.DialerRetries, options.DialTimeout = noRetries, 1, dialTimeout
 		options.ContextTimeoutEnabled, options.PoolSize = true, connections
+		options.DisableIdentity = true // it takes rights of its own
 		options.ReadOnly, options.RouteByLatency, options.RouteRandomly = false, false, false
 		options.DisableRoutingPolicies = true // each command goes to its key's server
 		options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
@@ -48,6 +49,7 @@ func newClient(address secret.Text, mode Mode, files *tlsFiles) (redis.Universal
 		files.addTo(options.TLSConfig)
 		options.MaxRetries, options.DialerRetries, options.DialTimeout = noRetries, 1, dialTimeout
 		options.ContextTimeoutEnabled, options.PoolSize = true, connections
+		options.DisableIdentity = true
 		options.ReplicaOnly, options.RouteByLatency, options.RouteRandomly = false, false, false
 		return redis.NewFailoverClient(options), nil
 	default:
@@ -63,6 +65,7 @@ func newClient(address secret.Text, mode Mode, files *tlsFiles) (redis.Universal
 func newSingle(options *redis.Options) *redis.Client {
 	options.MaxRetries, options.DialerRetries, options.DialTimeout = noRetries, 1, dialTimeout
 	options.ContextTimeoutEnabled, options.PoolSize, options.MinIdleConns = true, connections, 1
+	options.DisableIdentity = true
 	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return redis.NewClient(options)
 }
