@@ -9,6 +9,7 @@ import (
 
 	"farebox/internal/dispenser"
 	"farebox/internal/limit"
+	"farebox/internal/policy"
 	"farebox/internal/problem"
 	"farebox/session"
 	vendorclient "farebox/vendor_client"
@@ -41,8 +42,11 @@ func answer(c echo.Context, p *refusal) {
 
 func (s *server) logProblem(c echo.Context, p *refusal) {
 	level := slog.LevelDebug
+	var byPolicy *policy.Refusal
 	switch {
 	case p.quiet:
+	case errors.As(p, &byPolicy) && byPolicy.Broken():
+		level = slog.LevelWarn
 	case p.Code == problem.InternalError || p.Code == problem.VendorRefused:
 		level = slog.LevelError
 	case p.StatusCode() >= http.StatusInternalServerError || p.Code == problem.OriginNotAllowed:
@@ -111,6 +115,12 @@ func later(code problem.Code, after time.Duration, cause error) *refusal {
 // unauthorized is a credential that came and is not good (RFC 6750, 3.1).
 func unauthorized(code problem.Code, cause error) *refusal {
 	return &refusal{Answer: problem.Answer{Code: code, Challenge: `Bearer error="invalid_token"`}, cause: cause}
+}
+
+// forbidden is a session that is good, and may not have what it asks for
+// (RFC 6750, 3.1).
+func forbidden(code problem.Code, cause error) *refusal {
+	return &refusal{Answer: problem.Answer{Code: code, Challenge: `Bearer error="insufficient_scope"`}, cause: cause}
 }
 
 func limitProblem(e *dispenser.LimitError) *refusal {

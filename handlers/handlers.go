@@ -26,6 +26,16 @@ type Verifier interface {
 	Verify(ctx context.Context, raw string) (*session.Principal, error)
 }
 
+// Policy decides who may have what, and how many. Errors are *policy.Refusal.
+type Policy interface {
+	DecideToken(caller policy.Caller, tokenType string) (policy.Decision, error)
+}
+
+var (
+	_ Policy = (*policy.Policy)(nil)
+	_ Policy = (*policy.File)(nil)
+)
+
 // Dispenser hands out tokens.
 type Dispenser interface {
 	Dispense(ctx context.Context, req dispenser.Request) (dispenser.Grant, error)
@@ -55,7 +65,7 @@ type Route struct {
 // otherwise.
 type Config struct {
 	Verifier  Verifier
-	Policy    *policy.Policy
+	Policy    Policy
 	Dispenser Dispenser
 	Hasher    *identity.Hasher
 	Audit     Auditor

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"farebox/internal/dispenser"
+	"farebox/internal/policy"
 	"farebox/internal/problem"
 	"farebox/internal/telemetry"
 	"farebox/session"
@@ -97,18 +98,23 @@ func (s *server) dispense(c echo.Context, entry *telemetry.Entry) (dispenser.Gra
 	}
 	entry.SubjectHash = s.Hasher.Subject(principal.Issuer, principal.Subject)
 	entry.SessionHash = s.Hasher.Session(principal.Issuer, principal.SessionID)
-	limits, allowed := s.Policy.Token(string(tokenType))
-	if !allowed {
-		return dispenser.Grant{}, &refusal{Answer: problem.Answer{Code: problem.TokenTypeNotAllowed, Challenge: `Bearer error="insufficient_scope"`}}
+	decision, err := s.Policy.DecideToken(asCaller(principal), string(tokenType))
+	if err != nil {
+		return dispenser.Grant{}, forbidden(problem.TokenTypeNotAllowed, err)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.RequestTimeout)
 	defer cancel()
 	return s.Dispenser.Dispense(ctx, dispenser.Request{
 		Issuer: principal.Issuer, Subject: principal.Subject,
 		SessionID: principal.SessionID, TokenID: principal.ID, IssuedAt: principal.IssuedAt,
-		Type: tokenType, Limits: limits,
+		Type: tokenType, Limits: decision.Limits,
 		IdempotencyKey: key, Fingerprint: fingerprint(r),
 	})
+}
+
+// asCaller is a session as the policy sees it.
+func asCaller(p *session.Principal) policy.Caller {
+	return policy.Caller{Issuer: p.Issuer, Subject: p.Subject, Scopes: p.Scopes, Claims: p.Claims}
 }
 
 func discardBody(w http.ResponseWriter, r *http.Request) error {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -300,13 +301,84 @@ func TestLimitsAreTheCallersOwn(t *testing.T) {
 	}
 }
 
-func TestAPolicyThatDoesNotNameATypeRefusesIt(t *testing.T) {
+// policyOf is a policy file's content.
+func policyOf(t *testing.T, text string) func(*handlers.Config) {
+	t.Helper()
+	p, err := policy.Read([]byte(text), vendorclient.TokenTypeNames())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(c *handlers.Config) { c.Policy = p }
+}
+
+func TestWhomThePolicyRefusesHasNoTokenAndNoCharge(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(c *handlers.Config) { c.Policy = policy.Default("batch_scribe") })
-	a := s.do(t, call{header: bearer(sign(t, nil))})
-	wantProblem(t, a, 403, "token_type_not_allowed")
-	if got := a.Header.Get("WWW-Authenticate"); got != `Bearer error="insufficient_scope"` {
-		t.Errorf("WWW-Authenticate = %q", got)
+	s := start(t, policyOf(t, "tokens:\n  realtime_scribe: {allow: 'claims.level == 3 && \"speech\" in scopes', per_user: 1/1h}\n"))
+	good := jwt.MapClaims{"level": 3, "scope": "openid speech"}
+	for name, tt := range map[string]struct {
+		call
+		level string
+	}{
+		"a type that is not named":      {call{path: "/v1/single-use-token/batch_scribe", header: bearer(sign(t, good))}, "DEBUG"},
+		"another level":                 {call{header: bearer(sign(t, jwt.MapClaims{"level": 4, "scope": "speech"}))}, "DEBUG"},
+		"a claim that is missing":       {call{header: bearer(sign(t, jwt.MapClaims{"sub": "canary", "scope": "speech"}))}, "WARN"},
+		"a claim of another kind":       {call{header: bearer(sign(t, jwt.MapClaims{"level": "3", "scope": "speech"}))}, "DEBUG"},
+		"with a key, before any replay": {call{header: with(bearer(sign(t, jwt.MapClaims{"level": 1})), "Idempotency-Key", "k")}, "DEBUG"},
+	} {
+		a := s.do(t, tt.call)
+		wantProblem(t, a, 403, "token_type_not_allowed")
+		if got := a.Header.Get("WWW-Authenticate"); got != `Bearer error="insufficient_scope"` {
+			t.Errorf("%s: WWW-Authenticate = %q", name, got)
+		}
+		if a.Header.Get("RateLimit") != "" {
+			t.Errorf("%s: a limit is shown", name)
+		}
+		s.logMu.Lock()
+		if !regexp.MustCompile(`level=` + tt.level + ` msg="request refused" request_id=` + a.Header.Get("X-Request-Id") + ` `).MatchString(s.log.String()) {
+			t.Errorf("%s: not logged at %s", name, tt.level)
+		}
+		s.logMu.Unlock()
+	}
+	if s.vendor.count() != 0 {
+		t.Errorf("%d vendor calls for nobody", s.vendor.count())
+	}
+	// The one event of the limit is still there, for the same caller.
+	if a := s.do(t, call{header: bearer(sign(t, good))}); a.StatusCode != http.StatusOK {
+		t.Errorf("who is allowed: %d %s", a.StatusCode, a.raw)
+	}
+	s.logMu.Lock()
+	defer s.logMu.Unlock()
+	if !strings.Contains(s.log.String(), "tokens.realtime_scribe.allow in line 2: failed") || strings.Contains(s.log.String(), "canary") {
+		t.Errorf("the log:\n%s", s.log.String())
+	}
+}
+
+func TestRetryAfterIsNeverEarlierThanTheLimitSays(t *testing.T) {
+	t.Parallel()
+	s := start(t, policyOf(t, "tokens:\n  realtime_scribe: {per_user: 1/90s, per_user_daily: none}\n  batch_scribe: {per_user: none, per_user_daily: 1}\n  tts_websocket: {per_user: none, per_user_daily: none}\n"))
+	ada := bearer(sign(t, nil))
+	for path, want := range map[string]struct{ code, policy string }{
+		scribePath:                          {"rate_limited", `"per_user";q=1;w=90`},
+		"/v1/single-use-token/batch_scribe": {"quota_exhausted", `"per_user_daily";q=1;w=86400`},
+	} {
+		if a := s.do(t, call{path: path, header: ada}); a.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %d", path, a.StatusCode)
+		}
+		for range 20 {
+			a := s.do(t, call{path: path, header: ada})
+			wantProblem(t, a, 429, want.code)
+			left := regexp.MustCompile(`^"[a-z_]+";r=0;t=(\d+)$`).FindStringSubmatch(a.Header.Get("RateLimit"))
+			if left == nil || a.Header.Get("RateLimit-Policy") != want.policy {
+				t.Fatalf("RateLimit = %q, RateLimit-Policy = %q", a.Header.Get("RateLimit"), a.Header.Get("RateLimit-Policy"))
+			}
+			t1, _ := strconv.Atoi(left[1])
+			if after, err := strconv.Atoi(a.Header.Get("Retry-After")); err != nil || after < t1 || t1 < 1 {
+				t.Errorf("Retry-After = %q, t = %d", a.Header.Get("Retry-After"), t1)
+			}
+		}
+	}
+	if a := s.do(t, call{path: "/v1/single-use-token/tts_websocket", header: ada}); a.StatusCode != http.StatusOK || a.Header.Get("RateLimit") != "" || a.Header.Get("RateLimit-Policy") != "" {
+		t.Errorf("without limits: %d %v", a.StatusCode, a.Header)
 	}
 }
 

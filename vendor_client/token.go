@@ -20,6 +20,15 @@ const (
 // TokenTypes are all token types.
 func TokenTypes() []TokenType { return []TokenType{RealtimeScribe, BatchScribe, TTSWebSocket} }
 
+// TokenTypeNames are all token types as they are spelt.
+func TokenTypeNames() []string {
+	var names []string
+	for _, t := range TokenTypes() {
+		names = append(names, string(t))
+	}
+	return names
+}
+
 // ParseTokenType reports whether text is a token type, spelt exactly.
 func ParseTokenType(text string) (TokenType, bool) {
 	t := TokenType(text)

@@ -35,6 +35,10 @@ type Config struct {
 	Pool    Pool
 	Log     Log
 
+	// PolicyFile names a policy file that was good when it was looked at; ""
+	// for none.
+	PolicyFile string
+
 	// Secrets key the hashes of identities and seal the answers kept for
 	// replay: the first writes, all read.
 	Secrets []secret.Text

@@ -238,7 +238,7 @@ func TestOneFaultInAnOtherwiseGoodEnvironment(t *testing.T) {
 		"both listeners at one address":            {[]string{"FAREBOX_LISTEN=:9090"}, "FAREBOX_OPS_LISTEN"},
 		"traces, which are not made yet":           {[]string{"OTEL_TRACES_EXPORTER=otlp"}, "OTEL_TRACES_EXPORTER"},
 		"an address for traces":                    {[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT"},
-		"a setting not supported yet":              {[]string{"FAREBOX_POLICY_FILE=policy.yaml"}, "FAREBOX_POLICY_FILE"},
+		"a setting not supported yet":              {[]string{"FAREBOX_PPROF=true"}, "FAREBOX_PPROF"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -249,6 +249,33 @@ func TestOneFaultInAnOtherwiseGoodEnvironment(t *testing.T) {
 				t.Errorf("faults = %v, want one of %s", got, tt.setting)
 			}
 		})
+	}
+}
+
+func TestEveryFaultOfAPolicyFileIsReportedWithItsPlace(t *testing.T) {
+	t.Parallel()
+	path := file(t, "tokens:\n  nonsense: {}\nplans: x\n")
+	for _, command := range []config.Command{config.Serve, config.Dev} {
+		env := []string{"FAREBOX_POLICY_FILE=" + path}
+		if command == config.Serve {
+			env = good(env...)
+		}
+		_, err := config.Load(env, command)
+		var all config.Faults
+		if !errors.As(err, &all) || len(all) != 2 || !strings.HasPrefix(all[0].Mend, "f:2:3: ") || !strings.HasPrefix(all[1].Mend, "f:3:8: ") ||
+			!strings.HasPrefix(err.Error(), "1 setting needs attention:") || strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
+	for name, path := range map[string]string{"a pipe": pipe(t), "too large": file(t, strings.Repeat("#", 300<<10)), "missing": "/nonexistent"} {
+		_, err := config.Load(good("FAREBOX_POLICY_FILE="+path), config.Serve)
+		if got := faults(t, err); len(got) != 1 || got["FAREBOX_POLICY_FILE"] == "" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	path = file(t, "tokens: {}\n")
+	if c, err := config.Load(good("FAREBOX_POLICY_FILE="+path), config.Serve); err != nil || c.PolicyFile != path {
+		t.Errorf("a good file: %v, %v", c, err)
 	}
 }
 

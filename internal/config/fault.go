@@ -17,11 +17,15 @@ type Faults []Fault
 // Error lists the faults, one a line.
 func (f Faults) Error() string {
 	var b strings.Builder
+	names := map[string]bool{}
+	for _, fault := range f {
+		names[fault.Setting] = true
+	}
 	noun := "settings need"
-	if len(f) == 1 {
+	if len(names) == 1 {
 		noun = "setting needs"
 	}
-	fmt.Fprintf(&b, "%d %s attention:", len(f), noun)
+	fmt.Fprintf(&b, "%d %s attention:", len(names), noun)
 	for _, fault := range f {
 		fmt.Fprintf(&b, "\n  %s: %s", fault.Setting, fault.Mend)
 	}

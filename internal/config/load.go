@@ -56,7 +56,13 @@ func Load(environ []string, command Command, options ...Option) (*Config, error)
 			}
 			continue
 		}
-		if err := s.read(c, value); err != nil {
+		var several mends
+		switch err := s.read(c, value); {
+		case errors.As(err, &several):
+			for _, mend := range several {
+				l.fault(s.Name, mend)
+			}
+		case err != nil:
 			l.fault(s.Name, err.Error())
 		}
 	}

@@ -35,7 +35,7 @@ var (
 // unbuilt are names of settings that this version does not know how to honour.
 // They are refused rather than taken and forgotten.
 var unbuilt = []string{
-	"FAREBOX_LOGOUT_AUDIENCE", "FAREBOX_POLICY_FILE",
+	"FAREBOX_LOGOUT_AUDIENCE",
 	"FAREBOX_TRUSTED_PROXIES", "FAREBOX_CLIENT_IP_HEADER", "FAREBOX_PPROF", "FAREBOX_AUDIT_FILE",
 }
 
@@ -165,6 +165,7 @@ var settings = []setting{
 		Name: "FAREBOX_LOGIN_URL", commands: serveOnly,
 		read: readInto(func(c *Config, u *httpURL) { c.Web.LoginURL = u.String() }, parseHTTPURL),
 	},
+	{Name: "FAREBOX_POLICY_FILE", commands: servingCommands, read: readPolicyFile},
 	{
 		Name: "FAREBOX_POOL_MIN", Default: "1", commands: servingCommands,
 		read: readInto(func(c *Config, v int) { c.Pool.Min = v }, parseNumber(0, 10_000)),

@@ -160,6 +160,7 @@ func suite(t *testing.T, owner string, but map[string]string, connect func(*test
 		"an attempt whose claim was taken over follows":          claimTakenOver,
 		"limits hold across replicas, and a replay costs none":   limitsHold,
 		"the day's quota ends":                                   quotaEnds,
+		"a limit that was loosened is loose at once":             loosened,
 		"the global limit is everybody's":                        globalLimit,
 		"a charge for nothing is given back once":                givenBack,
 		"a token that the vendor gives twice is thrown away":     repeatedToken,
@@ -439,6 +440,24 @@ func quotaEnds(t *testing.T, h *house) {
 	}
 	if _, rest := limit.Day(time.Now()); (over.RetryAfter - rest).Abs() > 5*time.Second {
 		t.Errorf("retry after %v, the day ends in %v", over.RetryAfter, rest)
+	}
+}
+
+func loosened(t *testing.T, h *house) {
+	d := h.open()
+	r := request("ada", "")
+	for _, limits := range []limit.Limits{
+		{PerUser: limit.Rate{Count: 1, Period: 24 * time.Hour}, Global: limit.Rate{Count: 1, Period: 24 * time.Hour}},
+		{PerUser: limit.Rate{Count: 3, Period: 12 * time.Hour}, Global: limit.Rate{Count: 2, Period: 6 * time.Hour}},
+	} {
+		r.Limits = limits
+		if g := must(t, d, r); g.Limits[0].Remaining != 0 {
+			t.Errorf("left of %+v: %+v", limits.PerUser, g.Limits)
+		}
+		var over *dispenser.LimitError
+		if _, err := d.Dispense(t.Context(), r); !errors.As(err, &over) || over.Limit != limit.PerUser {
+			t.Errorf("the second of %+v: %v", limits.PerUser, err)
+		}
 	}
 }
 

@@ -76,6 +76,26 @@ func TestRateNeverLetsMoreThanItsCountPassInAPeriodBeyondTheBurst(t *testing.T) 
 	})
 }
 
+func TestALimitThatWasLoosenedIsLooseAtOnce(t *testing.T) {
+	t.Parallel()
+	strict, loose := limit.Rate{Count: 1, Period: 24 * time.Hour}, limit.Rate{Count: 5, Period: time.Second}
+	now := time.Unix(1_790_000_000, 0)
+	tat, _ := strict.Take(time.Time{}, now)
+	if state := loose.State(limit.PerUser, tat, now); state.Remaining != 1 {
+		t.Errorf("state = %+v, want one event", state)
+	}
+	next, ok := loose.Take(tat, now)
+	if state := loose.State(limit.PerUser, next, now); !ok || state.Remaining != 0 || state.Reset != 200*time.Millisecond {
+		t.Errorf("the first: ok = %v, state = %+v", ok, state)
+	}
+	if _, ok := loose.Take(next, now); ok {
+		t.Error("a second passed at once")
+	}
+	if _, ok := strict.Take(tat, now); ok {
+		t.Error("the strict rate lets two pass")
+	}
+}
+
 func TestDayEndsAtMidnightUTC(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 24, 23, 59, 58, 0, time.FixedZone("", 3600))

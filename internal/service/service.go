@@ -73,15 +73,19 @@ type service struct {
 	revocations *revocation.List
 	keys        session.KeySource
 	keysLamp    *health.Lamp
-	public      http.Handler
-	ops         http.Handler
-	closers     []func()
+	policy      handlers.Policy
+	// policyFile is what policy follows; nil where there is no file.
+	policyFile *policy.File
+	public     http.Handler
+	ops        http.Handler
+	closers    []func()
 }
 
 // open builds a service. What is down at the start does not stop it. amend may
 // add to the public endpoints' configuration.
 func open(cfg *config.Config, keys session.KeySource, log *slog.Logger, auditTo io.Writer, amend func(*handlers.Config)) (_ *service, err error) {
 	s := &service{board: health.NewBoard(time.Now, log), keys: keys}
+	audit := telemetry.NewAudit(auditTo)
 	s.ops = handlers.NewOps(s.board)
 	defer func() {
 		if err != nil {
@@ -106,9 +110,12 @@ func open(cfg *config.Config, keys session.KeySource, log *slog.Logger, auditTo 
 	if err != nil {
 		return nil, err
 	}
+	if err := s.openPolicy(cfg.PolicyFile, audit, log); err != nil {
+		return nil, err
+	}
 	public := handlers.Config{
-		Verifier: verifier, Policy: policy.Default(tokenTypes()...), Dispenser: s.dispenser, Hasher: hasher,
-		Audit: telemetry.NewAudit(auditTo), Board: s.board,
+		Verifier: verifier, Policy: s.policy, Dispenser: s.dispenser, Hasher: hasher,
+		Audit: audit, Board: s.board,
 		Cookie: cfg.Session.Cookie, Header: cfg.Session.Header,
 		Origins: origins(cfg.Web.AllowedOrigins), PublicURL: cfg.Web.PublicURL,
 		Addresses:      func(*http.Request) (string, string) { return s.vendor.BaseURL(), s.vendor.WebSocketBaseURL() },
@@ -220,6 +227,9 @@ func (s *service) run(ctx context.Context, cfg *config.Config, group *httpserver
 	go s.dispenser.Run(background)
 	go s.revocations.Run(background)
 	go s.watchKeys(background)
+	if s.policyFile != nil {
+		go s.policyFile.Watch(background)
+	}
 
 	err := group.Run(ctx, httpserver.Drain{Begin: s.board.Drain, Delay: cfg.DrainDelay, Timeout: cfg.ShutdownTimeout})
 	stop()
@@ -295,14 +305,6 @@ func origins(allowed []config.Origin) []handlers.Origin {
 // path, an origin has none.
 func vendorOrigins(base *url.URL) []string {
 	return []string{base.Scheme + "://" + base.Host, "ws" + strings.TrimPrefix(base.Scheme, "http") + "://" + base.Host}
-}
-
-func tokenTypes() []string {
-	var names []string
-	for _, t := range vendorclient.TokenTypes() {
-		names = append(names, string(t))
-	}
-	return names
 }
 
 func newKeySource(cfg config.Session, log *slog.Logger) (session.KeySource, error) {

@@ -12,8 +12,9 @@ import (
 
 // The names of audit events.
 const (
-	EventDispensed = "token_dispensed"
-	EventRefused   = "token_refused"
+	EventDispensed    = "token_dispensed"
+	EventRefused      = "token_refused"
+	EventPolicyLoaded = "policy_loaded" // outcome "ok" or "refused"
 )
 
 // Entry is one audit line. It holds who by hash alone, and a token only by its
@@ -22,7 +23,7 @@ type Entry struct {
 	Event       string
 	RequestID   string
 	Type        string // the token's type
-	Outcome     string // "ok", or the problem's code
+	Outcome     string // "ok", or the problem's code; "refused" for a policy
 	Source      string // where a token came from; "" for a refusal
 	SubjectHash string // "" where no session was verified
 	SessionHash string

@@ -73,6 +73,14 @@ end
 local user_interval, user_count = tonumber(ARGV[8]), tonumber(ARGV[9])
 local daily = tonumber(ARGV[10])
 local global_interval, global_count = tonumber(ARGV[11]), tonumber(ARGV[12])
+-- What another rate has left, before the policy changed, and is further away
+-- than this one's own can be, leaves one event, as in limit.Rate.
+local function bounded(at, interval, count)
+  if count > 0 and at > now + interval * count then return now + interval * (count - 1) end
+  return at
+end
+tat = bounded(tat, user_interval, user_count)
+global = bounded(global, global_interval, global_count)
 local function limited(which) return {'limited', text(now), which, text(tat), text(used), text(global)} end
 if daily > 0 and used >= daily then return limited('per_user_daily') end
 if over(tat, user_interval, user_count) then return limited('per_user') end
