@@ -1,9 +1,7 @@
 package policy
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -23,7 +21,7 @@ func (f Fault) String() string {
 	return fmt.Sprintf("%d:%d: %s", f.Line, f.Column, f.Mend)
 }
 
-// Faults are all that is wrong with a policy file, by line. It is an error.
+// Faults are all that is wrong with a policy file, in its order. It is an error.
 type Faults []Fault
 
 // Error lists the faults in one line.
@@ -33,10 +31,4 @@ func (f Faults) Error() string {
 		all[i] = fault.String()
 	}
 	return strings.Join(all, "; ")
-}
-
-func (f Faults) sort() {
-	slices.SortStableFunc(f, func(a, b Fault) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
-	})
 }

@@ -221,17 +221,17 @@ func TestExpressionsSeeTheClaimsAsTheyAre(t *testing.T) {
 func TestAnEvaluationIsStoppedAtItsCostAndSize(t *testing.T) {
 	t.Parallel()
 	claims := map[string]any{"s": strings.Repeat("a", 1<<10), "large": strings.Repeat("a", 16<<10), "re": strings.Repeat("(a{1000})", 50)}
-	for name, expression := range map[string]string{
-		"three nested loops over a claim":     `claims.s.split("").all(a, claims.s.split("").all(b, claims.s.split("").all(c, a + b + c != "")))`,
-		"a loop whose result is an or away":   `claims.s.split("").all(a, claims.s.split("").all(b, claims.s.split("").all(c, true))) || true`,
-		"a text that grows by its own length": `claims.large.replace("", claims.large) != ""`,
-		"a text that is joined from itself":   `claims.s.split("").map(x, claims.large).join() != ""`,
-		"a text that doubles":                 `claims.s.split("").map(x, x + x + x + x).join().replace("a", claims.s) != ""`,
-		"a long text that is searched":        `claims.large.split("").all(x, claims.large.indexOf("b") < 0)`,
+	for name, tt := range map[string]struct{ expression, detail string }{
+		"three nested loops over a claim":     {`claims.s.split("").all(a, claims.s.split("").all(b, claims.s.split("").all(c, a + b + c != "")))`, "cost limit"},
+		"a loop whose result is an or away":   {`claims.s.split("").all(a, claims.s.split("").all(b, claims.s.split("").all(c, true))) || true`, "cost limit"},
+		"a text that grows by its own length": {`claims.large.replace("", claims.large) != "" || true`, "too large"},
+		"a text that is joined from itself":   {`claims.s.split("").map(x, claims.large).join() != "" || true`, "too large"},
+		"a text that grows twice":             {`claims.s.replace("a", "aaaaaaaa").replace("a", claims.s) != ""`, "too large"},
+		"a long text that is searched":        {`claims.large.split("").all(x, claims.large.indexOf("b") < 0)`, "cost limit"},
 	} {
-		p := read(t, "tokens: {batch_scribe: {allow: '"+expression+"'}}")
+		p := read(t, "tokens: {batch_scribe: {allow: '"+tt.expression+"'}}")
 		_, err := p.DecideToken(policy.Caller{Claims: claims}, "batch_scribe")
-		if r := refused(t, err); r.Cause != policy.Overrun {
+		if r := refused(t, err); r.Cause != policy.Overrun || !strings.Contains(r.Detail.Error(), tt.detail) {
 			t.Errorf("%s: %v: %v", name, r, r.Detail)
 		}
 	}

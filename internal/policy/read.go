@@ -23,8 +23,8 @@ const mostFaults = 100
 
 // Read reads a policy file's content. The types that it may name are
 // tokenTypes. It is read whole or not at all: an error is of type Faults and
-// holds everything that is wrong, by line. Where the YAML itself is broken,
-// that is one fault, and what follows it was not looked at.
+// holds everything that is wrong, in the file's order. Where the YAML itself is
+// broken, that is one fault, and what follows it was not looked at.
 func Read(data []byte, tokenTypes []string) (*Policy, error) {
 	return read(data, tokenTypes, standardBounds)
 }
@@ -53,7 +53,6 @@ func read(data []byte, tokenTypes []string, limits bounds) (*Policy, error) {
 	if len(r.faults) == 0 {
 		return p, nil
 	}
-	r.faults.sort()
 	return nil, r.faults[:min(len(r.faults), mostFaults)]
 }
 
