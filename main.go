@@ -18,6 +18,7 @@ import (
 
 	"farebox/internal/config"
 	"farebox/internal/identity"
+	"farebox/internal/revocation"
 	"farebox/internal/service"
 )
 
@@ -37,6 +38,7 @@ const usage = `farebox hands single-use tokens to browsers and mobile apps.
   farebox serve         production: the real vendor, a real Redis (the default)
   farebox dev           everything in one process, no account, no network
   farebox sandbox       only the stand-in for the vendor
+  farebox revoke        ends sessions early: --sub U, --sid S or --jti J
   farebox hash --sub U  the hash under which a subject stands in the audit
   farebox healthcheck   asks the local readiness endpoint, for a container
   farebox version       version, commit and Go version
@@ -60,6 +62,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		"serve":       serve,
 		"dev":         dev,
 		"sandbox":     sandbox,
+		"revoke":      revoke,
 		"hash":        hash,
 		"healthcheck": healthcheck,
 		"version":     printVersion,
@@ -111,6 +114,29 @@ func sandbox(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		return err
 	}
 	return service.Sandbox(ctx, cfg, stdout, stderr)
+}
+
+func revoke(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var ending revocation.Ending
+	var issuer string
+	cfg, err := load(config.Revoke, args, stderr, func(flags *flag.FlagSet) {
+		flags.StringVar(&ending.Subject, "sub", "", "end all sessions of this subject")
+		flags.StringVar(&ending.SessionID, "sid", "", "end the session of this id")
+		flags.StringVar(&ending.TokenID, "jti", "", "end the one JWT of this id")
+		flags.StringVar(&issuer, "iss", "", "the session's issuer, where it is not FAREBOX_SESSION_ISSUER")
+	})
+	if err != nil {
+		return err
+	}
+	ending.Issuer = cmp.Or(issuer, cfg.Session.Issuer)
+	if !ending.NamesOne() {
+		return usageError(stderr, "farebox revoke: one of --sub, --sid and --jti is required")
+	}
+	if err := service.Revoke(ctx, cfg, ending, stderr); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(stdout, "Ended. Replicas refuse these sessions within a second.")
+	return err
 }
 
 func hash(_ context.Context, args []string, stdout, stderr io.Writer) error {

@@ -21,6 +21,7 @@ const (
 	Serve       Command = "serve"
 	Dev         Command = "dev"
 	Sandbox     Command = "sandbox"
+	Revoke      Command = "revoke"
 	Hash        Command = "hash"
 	Healthcheck Command = "healthcheck"
 )

@@ -29,6 +29,7 @@ func (s setting) defaultFor(command Command) string {
 
 var (
 	servingCommands = []Command{Serve, Dev}
+	redisCommands   = []Command{Serve, Dev, Revoke}
 	serveOnly       = []Command{Serve}
 )
 
@@ -62,23 +63,23 @@ var settings = []setting{
 		read: readInto(func(c *Config, u *httpURL) { c.Vendor.BaseURL = u.URL }, parseVendorURL),
 	},
 	{
-		Name: "REDIS_URL", Secret: true, devDefault: "memory:", commands: servingCommands, requiredBy: serveOnly,
+		Name: "REDIS_URL", Secret: true, devDefault: "memory:", commands: redisCommands, requiredBy: []Command{Serve, Revoke},
 		ask:  "set redis://, rediss:// or unix://, or for a single replica memory:",
 		read: readRedisURL,
 	},
 	{
-		Name: "FAREBOX_REDIS_MODE", Default: string(redisconn.Auto), commands: servingCommands,
+		Name: "FAREBOX_REDIS_MODE", Default: string(redisconn.Auto), commands: redisCommands,
 		read: readInto(func(c *Config, v redisconn.Mode) { c.Redis.Mode = v }, readRedisMode),
 	},
 	{
-		Name: "FAREBOX_REDIS_PREFIX", Default: "farebox", commands: servingCommands,
+		Name: "FAREBOX_REDIS_PREFIX", Default: "farebox", commands: redisCommands,
 		read: readInto(func(c *Config, v string) { c.Redis.Prefix = v }, parsePrefix),
 	},
-	{Name: "FAREBOX_REDIS_CA_FILE", commands: servingCommands, read: readInto(func(c *Config, v string) { c.Redis.CAFile = v }, parseAuthorities)},
-	{Name: "FAREBOX_REDIS_CERT_FILE", commands: servingCommands, read: readInto(func(c *Config, v string) { c.Redis.CertFile = v }, parseFile)},
-	{Name: "FAREBOX_REDIS_KEY_FILE", commands: servingCommands, read: readInto(func(c *Config, v string) { c.Redis.KeyFile = v }, parseFile)},
+	{Name: "FAREBOX_REDIS_CA_FILE", commands: redisCommands, read: readInto(func(c *Config, v string) { c.Redis.CAFile = v }, parseAuthorities)},
+	{Name: "FAREBOX_REDIS_CERT_FILE", commands: redisCommands, read: readInto(func(c *Config, v string) { c.Redis.CertFile = v }, parseFile)},
+	{Name: "FAREBOX_REDIS_KEY_FILE", commands: redisCommands, read: readInto(func(c *Config, v string) { c.Redis.KeyFile = v }, parseFile)},
 	{
-		Name: "FAREBOX_SECRET", Secret: true, commands: []Command{Serve, Dev, Hash}, requiredBy: []Command{Serve, Hash},
+		Name: "FAREBOX_SECRET", Secret: true, commands: []Command{Serve, Dev, Revoke, Hash}, requiredBy: []Command{Serve, Revoke, Hash},
 		ask:  "set 32 random bytes or more, for instance the output of: openssl rand -base64 32",
 		read: readInto(func(c *Config, v []secret.Text) { c.Secrets = v }, parseSecrets),
 	},
@@ -99,7 +100,7 @@ var settings = []setting{
 		read: readInto(func(c *Config, v string) { c.SandboxListen = v }, parseListen),
 	},
 	{
-		Name: "FAREBOX_SESSION_ISSUER", devDefault: "https://dev.farebox.invalid", commands: []Command{Serve, Dev, Hash}, requiredBy: []Command{Serve, Hash},
+		Name: "FAREBOX_SESSION_ISSUER", devDefault: "https://dev.farebox.invalid", commands: []Command{Serve, Dev, Revoke, Hash}, requiredBy: []Command{Serve, Revoke, Hash},
 		ask:  "set the iss of your sessions, or none",
 		read: readInto(func(c *Config, v string) { c.Session.Issuer = v }, orNone(parseText)),
 	},
@@ -138,11 +139,11 @@ var settings = []setting{
 		read: readInto(func(c *Config, v string) { c.Session.SessionIDClaim = v }, parseText),
 	},
 	{
-		Name: "FAREBOX_SESSION_LEEWAY", Default: "5s", commands: servingCommands,
+		Name: "FAREBOX_SESSION_LEEWAY", Default: "5s", commands: redisCommands,
 		read: readInto(func(c *Config, v time.Duration) { c.Session.Leeway = v }, parseDuration(0, time.Minute)),
 	},
 	{
-		Name: "FAREBOX_SESSION_MAX_LIFETIME", Default: "24h", commands: servingCommands,
+		Name: "FAREBOX_SESSION_MAX_LIFETIME", Default: "24h", commands: redisCommands,
 		read: readInto(func(c *Config, v time.Duration) { c.Session.MaxLifetime = v }, parseDuration(time.Minute, 90*24*time.Hour)),
 	},
 	{

@@ -67,6 +67,15 @@ func (h *Hasher) Session(issuer, sessionID string) string {
 	return h.Sum("session", issuer, sessionID)
 }
 
+// TokenID is the hash under which a session JWT's own id (jti) stands in the
+// audit, and "" where there is none.
+func (h *Hasher) TokenID(issuer, id string) string {
+	if id == "" {
+		return ""
+	}
+	return h.Sum("token id", issuer, id)
+}
+
 func sum(key []byte, purpose string, parts []string) string {
 	mac := hmac.New(sha256.New, key)
 	var length [8]byte

@@ -63,8 +63,9 @@ func New(cfg Config) (*List, error) {
 	}, nil
 }
 
-// Ending ends every session of Issuer that has the Subject, the SessionID or
-// the TokenID and was issued at or before At. Exactly one of the three is set.
+// Ending ends every session of Issuer ("" for those that name none) that has the
+// Subject, the SessionID or the TokenID and was issued at or before At. Exactly
+// one of the three is set.
 type Ending struct {
 	Issuer                      string
 	Subject, SessionID, TokenID string
@@ -85,18 +86,29 @@ const (
 	byToken   = "ended token"
 )
 
+// NamesOne reports whether exactly one of subject, session and token is named.
+func (e Ending) NamesOne() bool {
+	named := 0
+	for _, name := range []string{e.Subject, e.SessionID, e.TokenID} {
+		if name != "" {
+			named++
+		}
+	}
+	return named == 1
+}
+
 // hash is an Ending's under the writing secret.
 func (e Ending) hash(hasher *identity.Hasher) (string, error) {
 	switch {
-	case e.Issuer == "" || e.At.IsZero():
-	case e.Subject != "" && e.SessionID == "" && e.TokenID == "":
+	case !e.NamesOne() || e.At.IsZero():
+		return "", errors.New("revocation: an ending needs a time and one of subject, session and token")
+	case e.Subject != "":
 		return hasher.Sum(bySubject, e.Issuer, e.Subject), nil
-	case e.SessionID != "" && e.Subject == "" && e.TokenID == "":
+	case e.SessionID != "":
 		return hasher.Sum(bySession, e.Issuer, e.SessionID), nil
-	case e.TokenID != "" && e.Subject == "" && e.SessionID == "":
+	default:
 		return hasher.Sum(byToken, e.Issuer, e.TokenID), nil
 	}
-	return "", errors.New("revocation: an ending needs an issuer, a time and one of subject, session and token")
 }
 
 // Marks are where it would stand that a session was ended.

@@ -83,6 +83,12 @@ func (l *List) look(ctx context.Context) {
 // read keeps what is new in the log, which only the first shard has, and
 // returns who the server is.
 func (l *List) read(ctx context.Context, sh *shard.Shard) (owner string, err error) {
+	news := 0
+	defer func() {
+		if news > 0 {
+			l.cfg.Log.InfoContext(ctx, "sessions were ended", "endings", news)
+		}
+	}()
 	for {
 		reply, err := l.cfg.Shards.Run(ctx, sh, l.scripts.look, []string{logKey(sh)}, l.cfg.FixedOwner, l.watch.last, batch)
 		if err != nil {
@@ -96,7 +102,9 @@ func (l *List) read(ctx context.Context, sh *shard.Shard) (owner string, err err
 		for entry := fields[1:]; len(entry) > 0; entry = entry[4:] {
 			at, _ := strconv.ParseInt(entry[2], 10, 64)
 			life, _ := strconv.ParseInt(entry[3], 10, 64)
-			l.learn(entry[1], mark{at: time.UnixMicro(at), until: now.Add(time.Duration(life) * time.Millisecond)})
+			if l.learn(entry[1], mark{at: time.UnixMicro(at), until: now.Add(time.Duration(life) * time.Millisecond)}) {
+				news++
+			}
 			l.watch.last = entry[0]
 		}
 		if len(fields) < 1+4*batch {

@@ -24,7 +24,6 @@ import (
 	"farebox/internal/policy"
 	"farebox/internal/redisconn"
 	"farebox/internal/revocation"
-	"farebox/internal/shard"
 	"farebox/internal/telemetry"
 	"farebox/session"
 	vendorclient "farebox/vendor_client"
@@ -145,23 +144,17 @@ func (s *service) openDispenser(cfg *config.Config, hasher *identity.Hasher, log
 		return err
 	}
 	s.closers = append(s.closers, s.vendor.Close)
-	redis, err := redisconn.Open(redisconn.Config{
-		URL: cfg.Redis.URL, Mode: cfg.Redis.Mode, Embedded: cfg.Redis.Embedded,
-		CAFile: cfg.Redis.CAFile, CertFile: cfg.Redis.CertFile, KeyFile: cfg.Redis.KeyFile,
-	})
+	redis, err := openRedis(cfg)
 	if err != nil {
 		return err
 	}
 	s.closers = append(s.closers, func() { _ = redis.Close() })
-	shards, err := shard.New(shard.Config{Redis: redis, Prefix: cfg.Redis.Prefix, State: s.board.Lamp("redis", false), Log: log})
+	shards, err := openShards(cfg, redis, s.board, log)
 	if err != nil {
 		return err
 	}
 	pool := poolOf(cfg)
-	s.revocations, err = revocation.New(revocation.Config{
-		Shards: shards, Hasher: hasher, Lifetime: cfg.Session.MaxLifetime + cfg.Session.Leeway, FixedOwner: pool.Owner, Now: time.Now, Log: log,
-	})
-	if err != nil {
+	if s.revocations, err = openRevocations(cfg, shards, hasher, pool.Owner, log); err != nil {
 		return err
 	}
 	s.dispenser, err = dispenser.New(dispenser.Config{

@@ -14,7 +14,8 @@ import (
 const (
 	EventDispensed    = "token_dispensed"
 	EventRefused      = "token_refused"
-	EventPolicyLoaded = "policy_loaded" // outcome "ok" or "refused"
+	EventPolicyLoaded = "policy_loaded"   // outcome "ok" or "refused"
+	EventRevoked      = "session_revoked" // outcome "ok", or "unconfirmed" where Redis has not said so
 )
 
 // Entry is one audit line. It holds who by hash alone, and a token only by its
@@ -27,6 +28,7 @@ type Entry struct {
 	Source      string // where a token came from; "" for a refusal
 	SubjectHash string // "" where no session was verified
 	SessionHash string
+	TokenIDHash string      // of the session JWT's own id
 	Token       secret.Text // only its hash is written; the zero Text for none
 	Client      string      // the client's address
 }
@@ -56,7 +58,7 @@ func (a *Audit) Record(ctx context.Context, e Entry) {
 	attrs := []slog.Attr{slog.Bool("audit", true)}
 	for _, field := range []struct{ name, value string }{
 		{"request_id", e.RequestID}, {"type", e.Type}, {"outcome", e.Outcome}, {"source", e.Source},
-		{"sub_hash", e.SubjectHash}, {"sid_hash", e.SessionHash}, {"token_sha256", hash(e.Token)}, {"client", e.Client},
+		{"sub_hash", e.SubjectHash}, {"sid_hash", e.SessionHash}, {"jti_hash", e.TokenIDHash}, {"token_sha256", hash(e.Token)}, {"client", e.Client},
 	} {
 		if field.value != "" {
 			attrs = append(attrs, slog.String(field.name, field.value))

@@ -1,0 +1,33 @@
+package service
+
+import (
+	"log/slog"
+	"time"
+
+	"farebox/internal/config"
+	"farebox/internal/health"
+	"farebox/internal/identity"
+	"farebox/internal/redisconn"
+	"farebox/internal/revocation"
+	"farebox/internal/shard"
+)
+
+func openRedis(cfg *config.Config) (*redisconn.Conn, error) {
+	return redisconn.Open(redisconn.Config{
+		URL: cfg.Redis.URL, Mode: cfg.Redis.Mode, Embedded: cfg.Redis.Embedded,
+		CAFile: cfg.Redis.CAFile, CertFile: cfg.Redis.CertFile, KeyFile: cfg.Redis.KeyFile,
+	})
+}
+
+func openShards(cfg *config.Config, redis *redisconn.Conn, board *health.Board, log *slog.Logger) (*shard.Set, error) {
+	return shard.New(shard.Config{Redis: redis, Prefix: cfg.Redis.Prefix, State: board.Lamp("redis", false), Log: log})
+}
+
+// openRevocations returns the list of ended sessions. fixedOwner stands for the
+// embedded Redis' identity.
+func openRevocations(cfg *config.Config, shards *shard.Set, hasher *identity.Hasher, fixedOwner string, log *slog.Logger) (*revocation.List, error) {
+	return revocation.New(revocation.Config{
+		Shards: shards, Hasher: hasher, Lifetime: cfg.Session.MaxLifetime + cfg.Session.Leeway, FixedOwner: fixedOwner,
+		Now: time.Now, Log: log,
+	})
+}

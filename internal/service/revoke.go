@@ -1,0 +1,66 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"farebox/internal/config"
+	"farebox/internal/health"
+	"farebox/internal/identity"
+	"farebox/internal/revocation"
+	"farebox/internal/telemetry"
+)
+
+// Revoke ends sessions that were issued until now, and writes it to the audit.
+// It returns nil when all replicas will know.
+func Revoke(ctx context.Context, cfg *config.Config, ending revocation.Ending, auditTo io.Writer) error {
+	if cfg.Redis.Embedded {
+		return config.Faults{{Setting: "REDIS_URL", Mend: "must be the Redis of the replicas; memory: is inside another process"}}
+	}
+	log := newLogger(cfg.Log, auditTo)
+	hasher, err := identity.NewHasher(cfg.Secrets)
+	if err != nil {
+		return err
+	}
+	redis, err := openRedis(cfg)
+	if err != nil {
+		return err
+	}
+	defer redis.Close()
+	shards, err := openShards(cfg, redis, health.NewBoard(time.Now, log), log)
+	if err != nil {
+		return err
+	}
+	list, err := openRevocations(cfg, shards, hasher, "", log)
+	if err != nil {
+		return err
+	}
+	ending.At = time.Now()
+	err = list.End(ctx, ending)
+	telemetry.NewAudit(auditTo).Record(ctx, revoked(hasher, ending, err))
+	switch {
+	case errors.Is(err, revocation.ErrUnconfirmed):
+		return errors.New("redis has it, but none of its replicas said so in time: do it again")
+	case err != nil:
+		return fmt.Errorf("nothing may have been ended, do it again: %w", err)
+	}
+	return nil
+}
+
+// revoked is an ending's audit line.
+func revoked(hasher *identity.Hasher, ending revocation.Ending, err error) telemetry.Entry {
+	e := telemetry.Entry{
+		Event: telemetry.EventRevoked, Outcome: "ok",
+		SessionHash: hasher.Session(ending.Issuer, ending.SessionID), TokenIDHash: hasher.TokenID(ending.Issuer, ending.TokenID),
+	}
+	if ending.Subject != "" {
+		e.SubjectHash = hasher.Subject(ending.Issuer, ending.Subject)
+	}
+	if err != nil {
+		e.Outcome = "unconfirmed"
+	}
+	return e
+}
