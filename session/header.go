@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"slices"
 	"strings"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
 // maxSize bounds a JWT before anything is decoded.
@@ -19,36 +21,49 @@ type envelope struct {
 
 // open takes a JWT apart, cheapest checks first. allowed are the algorithms.
 func open(raw string, allowed []string) (*envelope, error) {
-	if len(raw) > maxSize {
-		return nil, invalid("too large")
+	e, payload, err := unseal(raw, allowed)
+	if err != nil {
+		return nil, err
 	}
+	if e.claims, err = decodeObject(payload); err != nil {
+		return nil, invalid("claims unreadable")
+	}
+	return e, nil
+}
+
+// unseal takes a JWS (RFC 7515) apart, whatever its payload is.
+func unseal(raw string, allowed []string) (e *envelope, payload []byte, err error) {
 	// Go's strict base64 still lets line breaks pass.
 	if strings.ContainsFunc(raw, func(r rune) bool { return !plain(r) }) {
-		return nil, invalid("characters that no JWT has")
+		return nil, nil, invalid("characters that no JWT has")
 	}
 	parts := strings.Split(raw, ".")
 	switch len(parts) {
 	case 3:
 	case 5:
-		return nil, invalid("encrypted")
+		return nil, nil, invalid("encrypted")
 	default:
-		return nil, invalid("not three parts")
+		return nil, nil, invalid("not three parts")
 	}
-	header, err := decodePart(parts[0])
+	text, err := strict.DecodeString(parts[0])
 	if err != nil {
-		return nil, invalid("header unreadable")
+		return nil, nil, invalid("header unreadable")
 	}
-	e := &envelope{signed: raw[:len(parts[0])+1+len(parts[1])]}
+	header, err := decodeObject(text)
+	if err != nil {
+		return nil, nil, invalid("header unreadable")
+	}
+	e = &envelope{signed: raw[:len(parts[0])+1+len(parts[1])]}
 	if err := e.readHeader(header, allowed); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if e.claims, err = decodePart(parts[1]); err != nil {
-		return nil, invalid("claims unreadable")
+	if payload, err = strict.DecodeString(parts[1]); err != nil {
+		return nil, nil, invalid("claims unreadable")
 	}
 	if e.signature, err = strict.DecodeString(parts[2]); err != nil || len(e.signature) == 0 {
-		return nil, invalid("signature unreadable")
+		return nil, nil, invalid("signature unreadable")
 	}
-	return e, nil
+	return e, payload, nil
 }
 
 var strict = base64.RawURLEncoding.Strict()
@@ -57,12 +72,17 @@ func plain(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.'
 }
 
-func decodePart(part string) (map[string]any, error) {
-	data, err := strict.DecodeString(part)
-	if err != nil {
-		return nil, err
+// signedBy finds which of keys the JWS was signed by.
+func (e *envelope) signedBy(keys []Key) (Key, error) {
+	method := jwt.GetSigningMethod(e.alg)
+	// Not left to the sources: a key used with another algorithm than its own
+	// is how a public key becomes a shared secret.
+	for _, key := range fitting(keys, e.alg) {
+		if method.Verify(e.signed, e.signature, key.Material) == nil {
+			return key, nil
+		}
 	}
-	return decodeObject(data)
+	return Key{}, invalid("signature")
 }
 
 // readHeader checks what a header may say. Keys that it carries or points to

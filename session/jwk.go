@@ -92,5 +92,6 @@ func parseKey(raw json.RawMessage) (setKey, error) {
 		}
 		algorithms = []string{jwk.Algorithm}
 	}
-	return setKey{kid: jwk.KeyID, Key: Key{Algorithms: algorithms, Material: jwk.Key}}, nil
+	key, err := publicKey(algorithms, jwk.Key)
+	return setKey{kid: jwk.KeyID, Key: key}, err
 }

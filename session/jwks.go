@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,11 +25,16 @@ type JWKSConfig struct {
 
 const (
 	defaultRefresh = 5 * time.Minute
-	// coolDown is the least time between two loads, however many unknown kids
-	// come.
-	coolDown = time.Second
-	// longestWait is how long a request waits for a load.
+	// coolDown is the least time from the begin of one load to that of the
+	// next, however many unknown kids come. It is well below longestWait, so
+	// that who comes at its begin still sees its end.
+	coolDown = 500 * time.Millisecond
+	// longestWait is how long a request waits, for the cool-down and the load
+	// together.
 	longestWait = time.Second
+	// mostWaiting is how many requests wait at once. Those beyond are told to
+	// come again, when the load that they asked for has been made.
+	mostWaiting = 1024
 	// lastGoodFor is how long a set that cannot be renewed stays good.
 	lastGoodFor = 24 * time.Hour
 	// After a failed load the next is made sooner than Refresh.
@@ -36,26 +42,43 @@ const (
 )
 
 // JWKS is a source of public keys that its issuer rotates. It loads the set
-// ahead of time, and at once for a kid that it does not know. A load that
-// fails leaves the last good set in place for up to 24 hours.
+// ahead of time, and soon for a kid that it does not know: a kid is called
+// unknown only by a load that began after the question. A load that fails
+// leaves the last good set in place for up to 24 hours.
 type JWKS struct {
 	cfg    JWKSConfig
 	client *http.Client
 	locate func(ctx context.Context) (string, error) // where the set is
 
-	ctx   context.Context // ends with Close
-	stop  context.CancelFunc
-	loops sync.WaitGroup
+	ctx     context.Context // ends with Close
+	stop    context.CancelFunc
+	loop    sync.WaitGroup
+	set     atomic.Pointer[keySet] // the last good one; nil before there is one
+	waiting chan struct{}          // one element a request that waits
+	wanted  chan struct{}          // that next be begun
 
-	mu       sync.Mutex
-	keys     []setKey
-	loadedAt time.Time // of keys
-	triedAt  time.Time // when the last load ended
-	lastErr  error     // of the last load
-	flight   chan struct{}
+	mu      sync.Mutex
+	current *load // under way; nil for none
+	next    *load // not begun
+	beganAt time.Time
+	lastErr error // of the last load
 
-	odd []string // what was wrong with keys of the last set; the flight's own
+	odd []string // what was wrong with keys of the last set; the loop's own
 }
+
+// keySet is one set as it was loaded. It is immutable.
+type keySet struct {
+	keys     []setKey
+	loadedAt time.Time
+}
+
+// load is one load of the set. err may be read once ended is closed.
+type load struct {
+	ended chan struct{}
+	err   error
+}
+
+func newLoad() *load { return &load{ended: make(chan struct{})} }
 
 // NewJWKS returns a source that loads the set at cfg.URL, and begins to. That
 // it cannot be reached is no error. The caller closes it.
@@ -78,19 +101,21 @@ func newJWKS(cfg JWKSConfig, locate func(context.Context, *http.Client) (string,
 	if cfg.Refresh == 0 {
 		cfg.Refresh = defaultRefresh
 	}
-	s := &JWKS{cfg: cfg, client: newFetcher(cfg.Transport)}
+	s := &JWKS{
+		cfg: cfg, client: newFetcher(cfg.Transport),
+		waiting: make(chan struct{}, mostWaiting), wanted: make(chan struct{}, 1), next: newLoad(),
+	}
 	s.locate = func(ctx context.Context) (string, error) { return locate(ctx, s.client) }
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	s.loops.Go(s.keepFresh)
+	s.begin() // so that whoever asks from now on waits for it
+	s.loop.Go(s.keepFresh)
 	return s, nil
 }
 
 // Close ends the source's loads. Keys stay as they are.
 func (s *JWKS) Close() error {
-	s.mu.Lock()
-	s.stop() // under the lock, so that no load begins while Wait waits
-	s.mu.Unlock()
-	s.loops.Wait()
+	s.stop()
+	s.loop.Wait()
 	s.client.CloseIdleConnections()
 	return nil
 }
@@ -101,10 +126,14 @@ func (s *JWKS) Algorithms() []string { return asymmetric() }
 // Status implements KeySource.
 func (s *JWKS) Status() KeyStatus {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	status := KeyStatus{Usable: s.usable(), LoadedAt: s.loadedAt}
-	if s.lastErr != nil {
-		status.LastError = s.lastErr.Error()
+	lastErr := s.lastErr
+	s.mu.Unlock()
+	status := KeyStatus{Usable: s.usable() != nil}
+	if set := s.set.Load(); set != nil {
+		status.LoadedAt = set.loadedAt
+	}
+	if lastErr != nil {
+		status.LastError = lastErr.Error()
 	}
 	return status
 }
@@ -117,7 +146,29 @@ func (s *JWKS) Keys(ctx context.Context, alg, kid string) ([]Key, error) {
 	if keys := s.find(alg, kid); keys != nil {
 		return keys, nil
 	}
-	if err := s.load(ctx); err != nil {
+	current, next, err := s.want(ctx)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case s.waiting <- struct{}{}:
+		defer func() { <-s.waiting }()
+	default:
+		return nil, unavailable("too many wait for them")
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, longestWait, errTooLong)
+	defer cancel()
+	// What is under way may bring the key, but cannot tell that there is none:
+	// it may have read the set before the key was added.
+	if current != nil {
+		if err := s.await(ctx, current); err != nil {
+			return nil, err
+		}
+		if keys := s.find(alg, kid); keys != nil {
+			return keys, nil
+		}
+	}
+	if err := s.await(ctx, next); err != nil {
 		return nil, err
 	}
 	if keys := s.find(alg, kid); keys != nil {
@@ -126,18 +177,29 @@ func (s *JWKS) Keys(ctx context.Context, alg, kid string) ([]Key, error) {
 	return nil, invalid("signed by an unknown key")
 }
 
-func (s *JWKS) usable() bool {
-	return len(s.keys) > 0 && s.cfg.Now().Sub(s.loadedAt) < lastGoodFor
+// Holds implements KeySource.
+func (s *JWKS) Holds(alg string, thumbprint Thumbprint) bool {
+	set := s.usable()
+	return set != nil && slices.ContainsFunc(set.keys, func(k setKey) bool {
+		return k.Thumbprint == thumbprint && slices.Contains(k.Algorithms, alg)
+	})
+}
+
+// usable is the set, or nil where there is none that may be used.
+func (s *JWKS) usable() *keySet {
+	if set := s.set.Load(); set != nil && s.cfg.Now().Sub(set.loadedAt) < lastGoodFor {
+		return set
+	}
+	return nil
 }
 
 func (s *JWKS) find(alg, kid string) []Key {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.usable() {
+	set := s.usable()
+	if set == nil {
 		return nil
 	}
 	var named []Key
-	for _, key := range s.keys {
+	for _, key := range set.keys {
 		if kid == "" || key.kid == kid {
 			named = append(named, key.Key)
 		}
@@ -149,65 +211,126 @@ func (s *JWKS) find(alg, kid string) []Key {
 	return fit
 }
 
-// load makes sure that a load ended within the last coolDown, and fails where
-// that load did, or takes too long.
-func (s *JWKS) load(ctx context.Context) error {
-	s.mu.Lock()
-	if s.ctx.Err() != nil {
-		defer s.mu.Unlock()
-		return unavailable("the source is closed")
-	}
-	if s.flight == nil && s.cfg.Now().Sub(s.triedAt) < coolDown {
-		defer s.mu.Unlock()
-		return s.outcome()
-	}
-	flight := s.startLoad()
-	s.mu.Unlock()
+// errTooLong is why a request stops waiting for a load.
+var errTooLong = unavailable("loading them takes too long")
 
-	timer := time.NewTimer(longestWait)
-	defer timer.Stop()
+// want asks for a load that begins from now on, and returns it with the one
+// under way. It is an error where waiting for them is of no use: ctx has ended,
+// or the host has just failed.
+func (s *JWKS) want(ctx context.Context) (current, next *load, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	select {
-	case <-flight:
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return s.outcome()
-	case <-timer.C:
-		return unavailable("loading them takes too long")
+	case s.wanted <- struct{}{}:
+	default:
+	}
+	switch {
+	case s.ctx.Err() != nil:
+		return nil, nil, unavailable("the source is closed")
+	case ctx.Err() != nil:
+		return nil, nil, fmt.Errorf("%w: %w", ErrKeysUnavailable, ctx.Err())
+	case s.current == nil && s.lastErr != nil && s.untilNext() > 0:
+		return nil, nil, unavailable(s.lastErr.Error())
+	}
+	return s.current, s.next, nil
+}
+
+// await waits for l, and fails where l does.
+func (s *JWKS) await(ctx context.Context, l *load) error {
+	select {
+	case <-l.ended:
+		if l.err != nil {
+			return unavailable(l.err.Error())
+		}
+		return nil
+	case <-s.ctx.Done():
+		return unavailable("the source is closed")
 	case <-ctx.Done():
+		if cause := context.Cause(ctx); errors.Is(cause, errTooLong) {
+			return cause
+		}
 		return fmt.Errorf("%w: %w", ErrKeysUnavailable, ctx.Err())
 	}
 }
 
-// outcome is the last load's, for who asks for a key that is not there.
-func (s *JWKS) outcome() error {
-	if s.lastErr != nil {
-		return unavailable(s.lastErr.Error())
+// untilNext is what is left of the cool-down. s.mu is held.
+func (s *JWKS) untilNext() time.Duration { return coolDown - s.cfg.Now().Sub(s.beganAt) }
+
+// keepFresh makes all loads, until Close.
+func (s *JWKS) keepFresh() {
+	retry, told := firstRetry, ""
+	for asked := false; ; {
+		err := s.load()
+		pause := s.cfg.Refresh
+		switch {
+		case err == nil:
+			retry, told = firstRetry, ""
+		case s.ctx.Err() != nil:
+			return
+		default:
+			pause = min(retry, s.cfg.Refresh)
+			// A flood of questions is not to flood the log.
+			if !asked || err.Error() != told {
+				told = err.Error()
+				s.cfg.Log.Warn("session keys could not be loaded", "error", told, "usable", s.usable() != nil)
+			}
+			if !asked {
+				retry = min(retry*2, lastRetry)
+			}
+		}
+		if asked = s.pause(pause); s.ctx.Err() != nil {
+			return
+		}
+		s.begin()
 	}
-	return nil
 }
 
-// startLoad joins the load under way or starts one. s.mu is held.
-func (s *JWKS) startLoad() chan struct{} {
-	if s.flight != nil {
-		return s.flight
+// pause waits until the next load is due, or wanted and the cool-down over. It
+// reports whether it was wanted.
+func (s *JWKS) pause(due time.Duration) (asked bool) {
+	timer := time.NewTimer(due)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return false
+	case <-s.ctx.Done():
+		return false
+	case <-s.wanted:
 	}
-	flight := make(chan struct{})
-	if s.ctx.Err() != nil { // closed: nothing is loaded any more
-		close(flight)
-		return flight
+	s.mu.Lock()
+	rest := s.untilNext()
+	s.mu.Unlock()
+	timer.Reset(rest)
+	select {
+	case <-timer.C:
+	case <-s.ctx.Done():
 	}
-	s.flight = flight
-	s.loops.Go(func() {
-		defer close(flight)
-		keys, err := s.fetchSet()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.flight, s.triedAt, s.lastErr = nil, s.cfg.Now(), err
-		if err == nil {
-			s.keys, s.loadedAt = keys, s.triedAt
-		}
-	})
-	return flight
+	return true
+}
+
+// begin makes the next load the one under way. Who has wanted it is served by it.
+func (s *JWKS) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.wanted:
+	default:
+	}
+	s.current, s.next, s.beganAt = s.next, newLoad(), s.cfg.Now()
+}
+
+// load makes the load that was begun.
+func (s *JWKS) load() error {
+	keys, err := s.fetchSet()
+	if err == nil {
+		s.set.Store(&keySet{keys: keys, loadedAt: s.cfg.Now()})
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current.err, s.lastErr = err, err
+	close(s.current.ended)
+	s.current = nil
+	return err
 }
 
 func (s *JWKS) fetchSet() ([]setKey, error) {
@@ -227,30 +350,4 @@ func (s *JWKS) fetchSet() ([]setKey, error) {
 	}
 	s.odd = odd
 	return keys, err
-}
-
-// keepFresh loads ahead of time until Close.
-func (s *JWKS) keepFresh() {
-	retry := firstRetry
-	for {
-		s.mu.Lock()
-		flight := s.startLoad()
-		s.mu.Unlock()
-		<-flight
-		pause := s.cfg.Refresh
-		if status := s.Status(); status.LastError != "" && s.ctx.Err() == nil {
-			s.cfg.Log.Warn("session keys could not be loaded", "error", status.LastError, "usable", status.Usable)
-			pause = min(retry, s.cfg.Refresh)
-			retry = min(retry*2, lastRetry)
-		} else {
-			retry = firstRetry
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-s.ctx.Done():
-			timer.Stop()
-			return
-		}
-	}
 }

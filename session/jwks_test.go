@@ -10,7 +10,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -99,48 +98,6 @@ func TestATokenWithoutKidNeedsASingleKeyThatFits(t *testing.T) {
 	loaded(t, s)
 	if _, err := verifier(t, s).Verify(t.Context(), signKid(t, a["ES256"], "")); !errors.Is(err, session.ErrInvalid) {
 		t.Errorf("error = %v", err)
-	}
-}
-
-func TestARotatedKeyIsFoundAndAFloodOfUnknownOnesCostsOneFetch(t *testing.T) {
-	t.Parallel()
-	p, old, young := newProvider(t), keyPairs(t), keyPairs(t)
-	p.publishes(jwk(old["ES256"], "old"))
-	s := p.jwks(t)
-	loaded(t, s)
-	v := verifier(t, s)
-	before := p.fetches.Load()
-	var group sync.WaitGroup
-	for i := range 200 {
-		group.Go(func() {
-			if _, err := v.Verify(t.Context(), signKid(t, old["ES256"], "invented"+string(rune('a'+i%26)))); !errors.Is(err, session.ErrInvalid) {
-				t.Errorf("error = %v", err)
-			}
-		})
-	}
-	group.Wait()
-	if n := p.fetches.Load() - before; n != 0 {
-		t.Errorf("%d fetches within the cool-down", n)
-	}
-	p.publishes(jwk(old["ES256"], "old"), jwk(young["ES256"], "young"))
-	p.clock.Store(2)
-	for range 50 {
-		group.Go(func() {
-			if _, err := v.Verify(t.Context(), signKid(t, young["ES256"], "young")); err != nil {
-				t.Errorf("the young key: %v", err)
-			}
-		})
-	}
-	group.Wait()
-	if n := p.fetches.Load() - before; n != 1 {
-		t.Errorf("%d fetches for one rotation", n)
-	}
-	// A key that is taken away is gone with the next load.
-	p.publishes(jwk(young["ES256"], "young"))
-	p.clock.Store(4)
-	_, _ = v.Verify(t.Context(), signKid(t, old["ES256"], "unknown"))
-	if _, err := v.Verify(t.Context(), signKid(t, old["ES256"], "old")); !errors.Is(err, session.ErrInvalid) {
-		t.Errorf("a removed key: %v", err)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"slices"
 	"time"
@@ -18,6 +20,22 @@ import (
 type Key struct {
 	Algorithms []string
 	Material   any // what golang-jwt's signing methods take
+	// Thumbprint names the material, whatever kid it goes by. What a key
+	// without one has verified is not remembered.
+	Thumbprint Thumbprint
+}
+
+// Thumbprint is a SHA-256 over a key's material. That of a shared secret must
+// not leave the process.
+type Thumbprint [sha256.Size]byte
+
+// publicKey makes a Key of public, which algorithmsOf knows.
+func publicKey(algorithms []string, public any) (Key, error) {
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return Key{}, errors.New("a key that cannot be encoded")
+	}
+	return Key{Algorithms: algorithms, Material: public, Thumbprint: sha256.Sum256(der)}, nil
 }
 
 // KeyStatus says how a source stands.
@@ -34,8 +52,12 @@ type KeySource interface {
 	// Keys returns the keys that a token with this alg, which is on the
 	// allow-list, and this kid, "" for none, may be signed with. Both are the
 	// token's own word. Errors are ErrInvalid where there is none, and
-	// ErrKeysUnavailable where that cannot be said.
+	// ErrKeysUnavailable where that cannot be said, or not yet: it waits no
+	// longer than ctx, and not at all where that has ended.
 	Keys(ctx context.Context, alg, kid string) ([]Key, error)
+	// Holds reports whether the key of this thumbprint is still good for alg.
+	// It never waits.
+	Holds(alg string, thumbprint Thumbprint) bool
 	Status() KeyStatus
 }
 
@@ -47,7 +69,8 @@ var (
 
 // HS256 is a source of one shared secret.
 type HS256 struct {
-	key secret.Text
+	secret     secret.Text
+	thumbprint Thumbprint
 }
 
 // NewHS256 returns a source of one shared secret, which must have 32 bytes or
@@ -57,7 +80,7 @@ func NewHS256(key secret.Text) (*HS256, error) {
 	if key.Len() < atLeast {
 		return nil, errors.New("session: the shared secret must have 32 bytes or more")
 	}
-	return &HS256{key: key}, nil
+	return &HS256{secret: key, thumbprint: sha256.Sum256([]byte(key.Reveal()))}, nil
 }
 
 // Algorithms implements KeySource.
@@ -65,7 +88,12 @@ func (s *HS256) Algorithms() []string { return []string{"HS256"} }
 
 // Keys implements KeySource.
 func (s *HS256) Keys(context.Context, string, string) ([]Key, error) {
-	return []Key{{Algorithms: s.Algorithms(), Material: []byte(s.key.Reveal())}}, nil
+	return []Key{{Algorithms: s.Algorithms(), Material: []byte(s.secret.Reveal()), Thumbprint: s.thumbprint}}, nil
+}
+
+// Holds implements KeySource.
+func (s *HS256) Holds(alg string, thumbprint Thumbprint) bool {
+	return alg == "HS256" && thumbprint == s.thumbprint
 }
 
 // Status implements KeySource.
@@ -110,4 +138,11 @@ func fitting(keys []Key, alg string) []Key {
 		}
 	}
 	return fit
+}
+
+// holds reports whether a key of this thumbprint is among keys, and good for alg.
+func holds(keys []Key, alg string, thumbprint Thumbprint) bool {
+	return slices.ContainsFunc(keys, func(k Key) bool {
+		return k.Thumbprint == thumbprint && slices.Contains(k.Algorithms, alg)
+	})
 }

@@ -15,14 +15,20 @@ import (
 )
 
 // slow is an algorithm whose signatures are all good, once the test lets them.
+// It is a source of itself.
 type slow struct {
+	name        string
 	under, most atomic.Int32
 	release     chan struct{}
 }
 
-const slowAlg = "TEST-SLOW"
+func newSlow(name string) *slow {
+	s := &slow{name: name, release: make(chan struct{})}
+	jwt.RegisterSigningMethod(name, func() jwt.SigningMethod { return s })
+	return s
+}
 
-func (s *slow) Alg() string                      { return slowAlg }
+func (s *slow) Alg() string                      { return s.name }
 func (s *slow) Sign(string, any) ([]byte, error) { return []byte("good"), nil }
 
 func (s *slow) Verify(string, []byte, any) error {
@@ -34,23 +40,25 @@ func (s *slow) Verify(string, []byte, any) error {
 	return nil
 }
 
-// Algorithms, Keys and Status make slow a source of itself.
-func (s *slow) Algorithms() []string { return []string{slowAlg} }
+func (s *slow) Algorithms() []string { return []string{s.name} }
 
 func (s *slow) Keys(context.Context, string, string) ([]session.Key, error) {
 	return []session.Key{{Algorithms: s.Algorithms()}}, nil
+}
+
+func (s *slow) Holds(string, session.Thumbprint) bool { return false }
+
+func (s *slow) sign(t *testing.T) string {
+	encode := base64.RawURLEncoding.EncodeToString
+	return encode([]byte(`{"alg":"`+s.name+`"}`)) + "." + encode([]byte(mustJSON(t, claims(nil)))) + "." + encode([]byte("good"))
 }
 
 func (s *slow) Status() session.KeyStatus { return session.KeyStatus{Usable: true} }
 
 func TestAFloodOfSignaturesIsBoundedAndTheRestIsOverload(t *testing.T) {
 	t.Parallel()
-	s := &slow{release: make(chan struct{})}
-	jwt.RegisterSigningMethod(slowAlg, func() jwt.SigningMethod { return s })
-	v := verifier(t, s)
-	encode := base64.RawURLEncoding.EncodeToString
-	raw := encode([]byte(`{"alg":"`+slowAlg+`"}`)) + "." + encode([]byte(mustJSON(t, claims(nil)))) + "." + encode([]byte("good"))
-
+	s := newSlow("TEST-SLOW")
+	v, raw := verifier(t, s), s.sign(t)
 	processors := runtime.GOMAXPROCS(0)
 	callers := processors * 300
 	var good, overloaded atomic.Int32

@@ -10,12 +10,14 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"log/slog"
 	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"farebox/session"
 
@@ -37,6 +39,21 @@ func pemFile(t *testing.T, blocks ...*pem.Block) string {
 	return path
 }
 
+// pemKeys is a source that reads path all the time.
+func pemKeys(t *testing.T, path string, amend ...func(*session.PEMConfig)) *session.PEM {
+	t.Helper()
+	cfg := session.PEMConfig{Path: path, Now: time.Now, Log: slog.New(slog.DiscardHandler), Refresh: time.Millisecond}
+	for _, f := range amend {
+		f(&cfg)
+	}
+	s, err := session.NewPEM(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
 func publicBlock(t *testing.T, public any) *pem.Block {
 	t.Helper()
 	der, err := x509.MarshalPKIXPublicKey(public)
@@ -50,10 +67,7 @@ func TestAPEMFileVerifiesEveryAlgorithmOfItsKeysAndNoOther(t *testing.T) {
 	t.Parallel()
 	pairs, others := keyPairs(t), keyPairs(t)
 	for alg, pair := range pairs {
-		keys, err := session.NewPEMFile(pemFile(t, publicBlock(t, pair.public)))
-		if err != nil {
-			t.Fatal(err)
-		}
+		keys := pemKeys(t, pemFile(t, publicBlock(t, pair.public)))
 		v := verifier(t, keys)
 		if _, err := v.Verify(t.Context(), sign(t, pair.method, pair.private, nil, claims(nil))); err != nil {
 			t.Errorf("%s: %v", alg, err)
@@ -71,10 +85,7 @@ func TestAPEMFileVerifiesEveryAlgorithmOfItsKeysAndNoOther(t *testing.T) {
 			t.Errorf("%s: not usable", alg)
 		}
 	}
-	keys, err := session.NewPEMFile(pemFile(t, publicBlock(t, pairs["RS256"].public), publicBlock(t, pairs["ES256"].public), publicBlock(t, pairs["EdDSA"].public)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	keys := pemKeys(t, pemFile(t, publicBlock(t, pairs["RS256"].public), publicBlock(t, pairs["ES256"].public), publicBlock(t, pairs["EdDSA"].public)))
 	v := verifier(t, keys)
 	for _, alg := range []string{"RS256", "PS512", "ES256", "EdDSA"} {
 		if _, err := v.Verify(t.Context(), sign(t, pairs[alg].method, pairs[alg].private, map[string]any{"kid": "any"}, claims(nil))); err != nil {
@@ -125,7 +136,7 @@ func TestAPEMFileThatWillNotDo(t *testing.T) {
 		"nothing":           {pemFile(t), "PEM"},
 		"no file":           {"/nonexistent/keys.pem", "cannot be read"},
 	} {
-		if _, err := session.NewPEMFile(tt.path); err == nil || !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), tt.path) {
+		if err := session.CheckPEM(tt.path); err == nil || !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), tt.path) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -144,13 +155,137 @@ func TestKeysInOtherPEMFormsAreRead(t *testing.T) {
 		"RS256": {Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(&rsaKey.PublicKey)},
 		"ES256": {Type: "CERTIFICATE", Bytes: certificate},
 	} {
-		keys, err := session.NewPEMFile(pemFile(t, block))
-		if err != nil {
-			t.Errorf("%s: %v", block.Type, err)
-			continue
-		}
+		keys := pemKeys(t, pemFile(t, block))
 		if _, err := verifier(t, keys).Verify(t.Context(), sign(t, pairs[alg].method, pairs[alg].private, nil, claims(nil))); err != nil {
 			t.Errorf("%s: %v", block.Type, err)
+		}
+	}
+}
+
+// write puts blocks into path, as an editor does that replaces the file.
+func write(t *testing.T, path string, blocks ...*pem.Block) {
+	t.Helper()
+	if err := os.Rename(pemFile(t, blocks...), path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAChangedPEMFileIsReadAnew(t *testing.T) {
+	t.Parallel()
+	old, young := ecPair(t), ecPair(t)
+	path := pemFile(t, publicBlock(t, old.public))
+	v := verifier(t, pemKeys(t, path))
+	verify := func(pair keyPair) error {
+		_, err := v.Verify(t.Context(), sign(t, pair.method, pair.private, nil, claims(nil)))
+		return err
+	}
+	remembered := sign(t, old.method, old.private, nil, claims(nil))
+	if _, err := v.Verify(t.Context(), remembered); err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, publicBlock(t, old.public), publicBlock(t, young.public))
+	eventually(t, "the young key is taken", func() bool { return verify(young) == nil })
+	if err := verify(old); err != nil {
+		t.Errorf("the old key beside it: %v", err)
+	}
+	write(t, path, publicBlock(t, young.public))
+	eventually(t, "the old key is refused, for what it had verified too", func() bool {
+		_, err := v.Verify(t.Context(), remembered)
+		return errors.Is(err, session.ErrInvalid)
+	})
+}
+
+// Kubernetes puts each version of a volume into a directory of its own, and
+// turns one link around.
+func TestAPEMFileInAKubernetesVolumeIsFollowed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	version := func(name string, pair keyPair) {
+		t.Helper()
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, name, "keys.pem"), publicBlock(t, pair.public))
+		link := filepath.Join(dir, "..data_tmp")
+		if err := os.Symlink(name, link); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(link, filepath.Join(dir, "..data")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old, young := ecPair(t), ecPair(t)
+	version("..1", old)
+	path := filepath.Join(dir, "keys.pem")
+	if err := os.Symlink(filepath.Join("..data", "keys.pem"), path); err != nil {
+		t.Fatal(err)
+	}
+	v := verifier(t, pemKeys(t, path))
+	version("..2", young)
+	if err := os.RemoveAll(filepath.Join(dir, "..1")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the young key is taken", func() bool {
+		_, err := v.Verify(t.Context(), sign(t, young.method, young.private, nil, claims(nil)))
+		return err == nil
+	})
+	if _, err := v.Verify(t.Context(), sign(t, old.method, old.private, nil, claims(nil))); !errors.Is(err, session.ErrInvalid) {
+		t.Errorf("the old key: %v", err)
+	}
+}
+
+func TestAPEMFileThatIsNotWholeLeavesTheOldKeys(t *testing.T) {
+	t.Parallel()
+	old, young := ecPair(t), ecPair(t)
+	whole := pem.EncodeToMemory(publicBlock(t, young.public))
+	for name, damage := range map[string]func(path string) error{
+		"half-written":           func(path string) error { return os.WriteFile(path, whole[:len(whole)/2], 0o600) },
+		"empty":                  func(path string) error { return os.WriteFile(path, nil, 0o600) },
+		"away":                   os.Remove,
+		"a directory":            func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) },
+		"larger than any key is": func(path string) error { return os.WriteFile(path, make([]byte, 2<<20), 0o600) },
+	} {
+		path := pemFile(t, publicBlock(t, old.public))
+		var out bytes.Buffer
+		s := pemKeys(t, path, func(c *session.PEMConfig) { c.Log = slog.New(slog.NewTextHandler(&out, nil)) })
+		v := verifier(t, s)
+		if err := damage(path); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, name+" is noticed", func() bool { return s.Status().LastError != "" })
+		if _, err := v.Verify(t.Context(), sign(t, old.method, old.private, nil, claims(nil))); err != nil || !s.Status().Usable {
+			t.Errorf("%s: %v, %+v", name, err, s.Status())
+		}
+		if err := os.RemoveAll(path); err != nil {
+			t.Fatal(err)
+		}
+		write(t, path, publicBlock(t, young.public))
+		eventually(t, "the file is taken once it is whole after it was "+name, func() bool {
+			_, err := v.Verify(t.Context(), sign(t, young.method, young.private, nil, claims(nil)))
+			return err == nil && s.Status().LastError == ""
+		})
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if text := out.String(); !strings.Contains(text, "level=WARN") || strings.Contains(text, path) {
+			t.Errorf("%s: the log says\n%s", name, text)
+		}
+	}
+}
+
+func TestAPEMConfigThatWillNotDoNamesTheField(t *testing.T) {
+	t.Parallel()
+	path := pemFile(t, publicBlock(t, ecPair(t).public))
+	for field, amend := range map[string]func(*session.PEMConfig){
+		"Now":     func(c *session.PEMConfig) { c.Now = nil },
+		"Log":     func(c *session.PEMConfig) { c.Log = nil },
+		"Refresh": func(c *session.PEMConfig) { c.Refresh = -1 },
+		"file":    func(c *session.PEMConfig) { c.Path = "/nonexistent" },
+	} {
+		cfg := session.PEMConfig{Path: path, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+		amend(&cfg)
+		if _, err := session.NewPEM(cfg); err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s: %v", field, err)
 		}
 	}
 }

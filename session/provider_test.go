@@ -29,13 +29,14 @@ type provider struct {
 	issuer string
 	// discovery is answered instead of the document, where not "".
 	discovery string
+	keysAt    string // the JWKS' path
 	fetches   atomic.Int32
 	clock     atomic.Int64 // seconds that the clock is ahead
 }
 
 func newProvider(t *testing.T) *provider {
 	t.Helper()
-	p := &provider{status: 200}
+	p := &provider{status: 200, keysAt: "/jwks"}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		p.mu.Lock()
@@ -45,9 +46,9 @@ func newProvider(t *testing.T) *provider {
 			_, _ = io.WriteString(w, p.discovery)
 			return
 		}
-		_, _ = io.WriteString(w, `{"issuer":"`+p.issuer+`","jwks_uri":"`+p.URL+`/jwks","authorization_endpoint":"`+p.URL+`/a","token_endpoint":"`+p.URL+`/t"}`)
+		_, _ = io.WriteString(w, `{"issuer":"`+p.issuer+`","jwks_uri":"`+p.URL+p.keysAt+`","authorization_endpoint":"`+p.URL+`/a","token_endpoint":"`+p.URL+`/t"}`)
 	})
-	mux.HandleFunc("/jwks", func(w http.ResponseWriter, r *http.Request) {
+	keys := func(w http.ResponseWriter, r *http.Request) {
 		p.fetches.Add(1)
 		p.mu.Lock()
 		set, raw, status, hang := p.set, p.raw, p.status, p.hang
@@ -64,7 +65,9 @@ func newProvider(t *testing.T) *provider {
 			raw = mustJSON(t, set)
 		}
 		_, _ = io.WriteString(w, raw)
-	})
+	}
+	mux.HandleFunc("/jwks", keys)
+	mux.HandleFunc("/moved", keys)
 	mux.HandleFunc("/elsewhere", func(http.ResponseWriter, *http.Request) { t.Error("a redirect was followed") })
 	p.Server = httptest.NewServer(mux)
 	p.issuer = p.URL
@@ -93,6 +96,17 @@ func (p *provider) jwks(t *testing.T, amend ...func(*session.JWKSConfig)) *sessi
 		f(&cfg)
 	}
 	s, err := session.NewJWKS(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// oidc is a source that finds the provider's set by discovery.
+func (p *provider) oidc(t *testing.T) *session.JWKS {
+	t.Helper()
+	s, err := session.NewOIDC(session.OIDCConfig{Issuer: p.URL, Now: p.now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"encoding/base64"
 	"encoding/json"
 	"testing"
 	"time"
@@ -23,7 +22,10 @@ const (
 	shared = "a shared secret of more than 32 bytes"
 )
 
-var now = time.Unix(1_790_000_000, 0)
+var (
+	now        = time.Unix(1_790_000_000, 0)
+	sharedText = secret.New(shared)
+)
 
 // keyPair is a private key and what verifies it.
 type keyPair struct {
@@ -61,6 +63,16 @@ func keyPairs(t *testing.T) map[string]keyPair {
 	}
 	pairs["EdDSA"] = keyPair{jwt.SigningMethodEdDSA, private, public}
 	return pairs
+}
+
+// ecPair is a new key for ES256.
+func ecPair(t *testing.T) keyPair {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keyPair{jwt.SigningMethodES256, key, &key.PublicKey}
 }
 
 // claims are good ones, with more or others. A nil value takes one away.
@@ -102,17 +114,6 @@ func hs256(t *testing.T, header map[string]any, more map[string]any) string {
 	return sign(t, jwt.SigningMethodHS256, []byte(shared), header, claims(more))
 }
 
-// raw signs header and claims as they are written, with the shared secret.
-func rawJWT(t *testing.T, header, body string) string {
-	t.Helper()
-	signed := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(body))
-	signature, err := jwt.SigningMethodHS256.Sign(signed, []byte(shared))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signed + "." + base64.RawURLEncoding.EncodeToString(signature)
-}
-
 func verifier(t *testing.T, keys session.KeySource, amend ...func(*session.Config)) *session.Verifier {
 	t.Helper()
 	cfg := session.Config{
@@ -131,7 +132,7 @@ func verifier(t *testing.T, keys session.KeySource, amend ...func(*session.Confi
 
 func sharedSecret(t *testing.T) *session.HS256 {
 	t.Helper()
-	s, err := session.NewHS256(secret.New(shared))
+	s, err := session.NewHS256(sharedText)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,11 +3,8 @@ package session
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"time"
-
-	"github.com/golang-jwt/jwt/v5"
 )
 
 // Config is what makes a session JWT good. Keys and Now are required.
@@ -19,21 +16,20 @@ type Config struct {
 	SessionIDClaim string              // "": sid
 	Leeway         time.Duration       // clock tolerance for exp, nbf and iat
 	MaxLifetime    time.Duration       // a JWT with more left is refused; required
+	Memory         int64               // about how many bytes remembered JWTs may take; 0: 64 MiB
 	Keys           KeySource
 	Now            func() time.Time
 }
 
-// Verifier verifies session JWTs. It is safe for concurrent use.
+// Verifier verifies session JWTs, and remembers those that were good until they
+// expire or their key goes. It is safe for concurrent use.
 type Verifier struct {
-	cfg Config
-	// Signatures cost time of a processor each: so many are checked at once,
-	// and so many may wait.
-	checking, waiting chan struct{}
+	cfg    Config
+	memory *memory
+	// Everybody's signatures are checked in one lane. Before it, suspects have
+	// one of their own, of a single processor.
+	everybody, suspects lane
 }
-
-// waitersPerProcessor bounds a flood of signatures: at some 100 µs each, the
-// last in the queue waits for a few hundredths of a second.
-const waitersPerProcessor = 256
 
 // NewVerifier returns a Verifier, or an error that names the field at fault.
 func NewVerifier(cfg Config) (*Verifier, error) {
@@ -46,6 +42,8 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 		return nil, errors.New("session: MaxLifetime must be more than 0")
 	case cfg.Leeway < 0:
 		return nil, errors.New("session: Leeway must not be negative")
+	case cfg.Memory < 0:
+		return nil, errors.New("session: Memory must not be negative")
 	}
 	if cfg.SubjectClaim == "" {
 		cfg.SubjectClaim = "sub"
@@ -53,12 +51,14 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 	if cfg.SessionIDClaim == "" {
 		cfg.SessionIDClaim = "sid"
 	}
-	processors := runtime.GOMAXPROCS(0)
-	return &Verifier{
-		cfg:      cfg,
-		checking: make(chan struct{}, processors),
-		waiting:  make(chan struct{}, processors*(1+waitersPerProcessor)),
-	}, nil
+	if cfg.Memory == 0 {
+		cfg.Memory = defaultMemory
+	}
+	memory, err := newMemory(cfg.Memory)
+	if err != nil {
+		return nil, err
+	}
+	return &Verifier{cfg: cfg, memory: memory, everybody: newLane(runtime.GOMAXPROCS(0)), suspects: newLane(1)}, nil
 }
 
 // Verify returns who raw speaks for. Errors are ErrInvalid, ErrExpired,
@@ -68,43 +68,76 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 //
 // Only a token with a good signature is ever called expired.
 func (v *Verifier) Verify(ctx context.Context, raw string) (*Principal, error) {
+	return v.verify(ctx, raw, false)
+}
+
+// VerifySuspect is Verify for a caller from where much junk comes. It takes a
+// good JWT as well, but never waits for keys, and all suspects together get one
+// processor: ErrKeysUnavailable and ErrOverloaded come sooner.
+func (v *Verifier) VerifySuspect(ctx context.Context, raw string) (*Principal, error) {
+	return v.verify(ctx, raw, true)
+}
+
+func (v *Verifier) verify(ctx context.Context, raw string, suspect bool) (*Principal, error) {
+	if len(raw) > maxSize {
+		return nil, invalid("too large")
+	}
+	now := v.cfg.Now()
+	if known, ok := v.memory.find(raw, v.cfg.Keys); ok {
+		return v.unlessExpired(known, now)
+	}
 	e, err := open(raw, v.cfg.Keys.Algorithms())
 	if err != nil {
 		return nil, err
 	}
-	if err := v.belongs(e.claims); err != nil {
-		return nil, err
-	}
-	keys, err := v.cfg.Keys.Keys(ctx, e.alg, e.kid)
+	// What needs no key comes first: junk is to cost neither fetch nor signature.
+	p, err := v.read(e.claims, now)
 	if err != nil {
 		return nil, err
 	}
-	if err := v.checkSignature(ctx, e, keys); err != nil {
+	keys, err := v.keysFor(ctx, e, suspect)
+	if err != nil {
 		return nil, err
 	}
-	return v.principal(e.claims, v.cfg.Now())
+	key, err := v.signedBy(ctx, e, keys, suspect)
+	if err != nil {
+		return nil, err
+	}
+	v.memory.keep(raw, p, e.alg, key)
+	return v.unlessExpired(p, v.cfg.Now())
 }
 
-func (v *Verifier) checkSignature(ctx context.Context, e *envelope, keys []Key) error {
-	select {
-	case v.waiting <- struct{}{}:
-		defer func() { <-v.waiting }()
-	default:
-		return ErrOverloaded
+// unlessExpired is told last, when all else is known to be right.
+func (v *Verifier) unlessExpired(p *Principal, now time.Time) (*Principal, error) {
+	if !p.ExpiresAt.Add(v.cfg.Leeway).After(now) {
+		return nil, &refusal{kind: ErrExpired, rule: "exp is past"}
 	}
-	select {
-	case v.checking <- struct{}{}:
-		defer func() { <-v.checking }()
-	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ErrOverloaded, ctx.Err())
+	return p, nil
+}
+
+// keysFor are the keys that e may be signed with.
+func (v *Verifier) keysFor(ctx context.Context, e *envelope, suspect bool) ([]Key, error) {
+	if suspect {
+		var end context.CancelFunc
+		ctx, end = context.WithCancel(ctx)
+		end() // so that nothing is waited for
 	}
-	method := jwt.GetSigningMethod(e.alg)
-	// Not left to the sources: a key used with another algorithm than its own
-	// is how a public key becomes a shared secret.
-	for _, key := range fitting(keys, e.alg) {
-		if method.Verify(e.signed, e.signature, key.Material) == nil {
-			return nil
+	return v.cfg.Keys.Keys(ctx, e.alg, e.kid)
+}
+
+// signedBy finds which of keys e was signed by.
+func (v *Verifier) signedBy(ctx context.Context, e *envelope, keys []Key, suspect bool) (Key, error) {
+	if suspect {
+		leave, err := v.suspects.enter(ctx)
+		if err != nil {
+			return Key{}, err
 		}
+		defer leave()
 	}
-	return invalid("signature")
+	leave, err := v.everybody.enter(ctx)
+	if err != nil {
+		return Key{}, err
+	}
+	defer leave()
+	return e.signedBy(keys)
 }

@@ -257,8 +257,8 @@ func parsePublicKeys(path string) (string, error) {
 	if _, err := readFile(path); err != nil {
 		return "", err
 	}
-	if _, err := session.NewPEMFile(path); err != nil {
-		return "", errors.New(strings.TrimPrefix(err.Error(), "session: "))
+	if err := session.CheckPEM(path); err != nil {
+		return "", err
 	}
 	return path, nil
 }

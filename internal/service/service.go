@@ -305,7 +305,7 @@ func newKeySource(cfg config.Session, log *slog.Logger) (session.KeySource, erro
 	case !cfg.HS256Secret.IsZero():
 		return session.NewHS256(cfg.HS256Secret)
 	case cfg.PublicKeyFile != "":
-		keys, err := session.NewPEMFile(cfg.PublicKeyFile)
+		keys, err := session.NewPEM(session.PEMConfig{Path: cfg.PublicKeyFile, Now: time.Now, Log: log})
 		if err != nil {
 			return nil, config.Faults{{Setting: "FAREBOX_SESSION_PUBLIC_KEY_FILE", Mend: strings.TrimPrefix(err.Error(), "session: ")}}
 		}
