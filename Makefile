@@ -28,7 +28,9 @@ lint:
 test: deps lint ## everything, with a real Redis and a real browser
 	$(GO) test ./... -count=1
 	$(GO) test -tags real -race -shuffle=on -count=1 -timeout 15m ./...
-	$(GO) test ./internal/policy -run '^$$' -fuzz '^FuzzRead$$' -fuzztime 3s -fuzzminimizetime 10x
+	@for target in internal/policy/FuzzRead session/FuzzVerify session/FuzzClaims session/FuzzKeySet handlers/FuzzRequestHeaders; do \
+		$(GO) test ./$${target%/*} -run '^$$' -fuzz "^$${target#*/}$$" -fuzztime 3s -fuzzminimizetime 10x || exit 1; \
+	done
 
 image: ## the container image
 	docker build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) -t farebox .

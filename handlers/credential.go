@@ -1,9 +1,12 @@
 package handlers
 
 import (
+	"errors"
 	"net/http"
 	"strings"
+	"time"
 
+	"farebox/internal/limit"
 	"farebox/internal/problem"
 	"farebox/session"
 
@@ -16,7 +19,28 @@ func (s *server) principal(c echo.Context) (*session.Principal, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.Verifier.Verify(c.Request().Context(), raw)
+	state, suspect := s.failures.suspect(c.RealIP())
+	verify := s.Verifier.Verify
+	if suspect {
+		verify = s.Verifier.VerifySuspect
+	}
+	principal, err := verify(c.Request().Context(), raw)
+	if errors.Is(err, session.ErrInvalid) && s.failures.charge(c.RealIP()) {
+		s.Log.Warn("many sessions that are not accepted come from one address; if it is a proxy's, name it in FAREBOX_TRUSTED_PROXIES", "client", c.RealIP())
+	}
+	if suspect && err != nil && !errors.Is(err, session.ErrExpired) {
+		return nil, tooManyFailures(state, err)
+	}
+	return principal, err
+}
+
+// tooManyFailures answers a suspect address. A session that has expired was good
+// once and is told so, that it can be renewed.
+func tooManyFailures(state limit.State, cause error) *refusal {
+	r := later(problem.RateLimited, max(state.Reset, time.Nanosecond), cause)
+	r.Detail = "Too many sessions that are not accepted have come from this address. Try again later."
+	r.limits = []limit.State{state}
+	return r
 }
 
 // credential finds the session JWT: a bearer token counts alone; what a

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -21,9 +22,11 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// Verifier makes a verified principal of a session JWT.
+// Verifier makes a verified principal of a session JWT. VerifySuspect does so for
+// an address from where much junk comes.
 type Verifier interface {
 	Verify(ctx context.Context, raw string) (*session.Principal, error)
+	VerifySuspect(ctx context.Context, raw string) (*session.Principal, error)
 }
 
 // Policy decides who may have what, and how many. Errors are *policy.Refusal.
@@ -77,6 +80,9 @@ type Config struct {
 	Origins   []Origin // for CORS and cookie callers
 	PublicURL *url.URL // the address that browsers use, where it is not the Host header's; nil for none
 
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; none for nobody's
+	ClientIPHeader string         // that the platform sets with the client's address; "" for none
+
 	// Addresses says where a token is redeemed, for the caller of r.
 	Addresses      func(r *http.Request) (base, webSocketBase string)
 	RequestTimeout time.Duration
@@ -90,7 +96,8 @@ type Config struct {
 
 type server struct {
 	Config
-	origins origins
+	origins  origins
+	failures *failures
 }
 
 // New returns the handler of the public listener.
@@ -99,8 +106,13 @@ func New(cfg Config) (http.Handler, error) {
 		cfg.Board == nil || cfg.Addresses == nil || cfg.RequestTimeout <= 0 || cfg.Now == nil || cfg.Log == nil {
 		return nil, errors.New("handlers: a required field is missing")
 	}
-	s := &server{Config: cfg, origins: origins{list: cfg.Origins, public: cfg.PublicURL}}
+	failures, err := newFailures(cfg.Now)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{Config: cfg, origins: origins{list: cfg.Origins, public: cfg.PublicURL}, failures: failures}
 	e := newEcho()
+	e.IPExtractor = clients{proxies: cfg.TrustedProxies, header: cfg.ClientIPHeader}.address
 	e.HTTPErrorHandler = s.answerError
 	e.Use(s.observe, s.recoverPanic, secureHeaders, s.cors, s.guard, s.boundHeaders)
 

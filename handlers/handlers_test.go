@@ -111,6 +111,11 @@ func (l lockedWriter) Write(p []byte) (int, error) {
 	return l.w.Write(p)
 }
 
+// nobody keeps no record.
+type nobody struct{}
+
+func (nobody) Record(context.Context, telemetry.Entry) {}
+
 func start(t *testing.T, amend ...func(*handlers.Config)) *service {
 	t.Helper()
 	s := &service{vendor: &vendor{}, audit: &audit{}, log: &strings.Builder{}, logMu: &sync.Mutex{}}
@@ -177,7 +182,7 @@ func start(t *testing.T, amend ...func(*handlers.Config)) *service {
 	return s
 }
 
-func origins(t *testing.T, list string) []handlers.Origin {
+func origins(t testing.TB, list string) []handlers.Origin {
 	t.Helper()
 	c, err := config.Load([]string{"FAREBOX_ALLOWED_ORIGINS=" + list}, config.Dev)
 	if err != nil {

@@ -5,6 +5,7 @@ package config
 
 import (
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -103,6 +104,8 @@ type Web struct {
 	Page           bool
 	PublicURL      *url.URL // nil where not set
 	LoginURL       string
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	ClientIPHeader string         // that the platform sets with the client's address; "" for none
 }
 
 // Timing bounds requests and replay.

@@ -3,6 +3,7 @@ package config_test
 import (
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http/httptest"
 	"os"
@@ -147,6 +148,8 @@ func TestEveryFaultIsReportedAtOnceAndNoneWithItsValue(t *testing.T) {
 		"FAREBOX_MINT_CONCURRENCY=0",
 		"FAREBOX_MINT_TIMEOUT=" + canary,
 		"FAREBOX_REQUEST_TIMEOUT=0",
+		"FAREBOX_TRUSTED_PROXIES=" + canary,
+		"FAREBOX_CLIENT_IP_HEADER=" + canary + ":",
 		"FAREBOX_TLS_CERT_FILE=/nonexistent/" + canary,
 		"FAREBOX_DRAIN_DELAY=" + canary,
 		"FAREBOX_SHUTDOWN_TIMEOUT=" + canary,
@@ -238,6 +241,14 @@ func TestOneFaultInAnOtherwiseGoodEnvironment(t *testing.T) {
 		"both listeners at one address":            {[]string{"FAREBOX_LISTEN=:9090"}, "FAREBOX_OPS_LISTEN"},
 		"traces, which are not made yet":           {[]string{"OTEL_TRACES_EXPORTER=otlp"}, "OTEL_TRACES_EXPORTER"},
 		"an address for traces":                    {[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT"},
+		"a proxy that is everybody":                {[]string{"FAREBOX_TRUSTED_PROXIES=10.0.0.0/8,0.0.0.0/0"}, "FAREBOX_TRUSTED_PROXIES"},
+		"a proxy that is everybody of IPv6":        {[]string{"FAREBOX_TRUSTED_PROXIES=::/0"}, "FAREBOX_TRUSTED_PROXIES"},
+		"a proxy by name":                          {[]string{"FAREBOX_TRUSTED_PROXIES=proxy.example"}, "FAREBOX_TRUSTED_PROXIES"},
+		"a proxy of a single link":                 {[]string{"FAREBOX_TRUSTED_PROXIES=fe80::1%eth0"}, "FAREBOX_TRUSTED_PROXIES"},
+		"proxies of IPv4 as IPv6":                  {[]string{"FAREBOX_TRUSTED_PROXIES=::ffff:10.0.0.0/104"}, "FAREBOX_TRUSTED_PROXIES"},
+		"no proxy":                                 {[]string{"FAREBOX_TRUSTED_PROXIES=,"}, "FAREBOX_TRUSTED_PROXIES"},
+		"a list as the client's address":           {[]string{"FAREBOX_CLIENT_IP_HEADER=X-Forwarded-For"}, "FAREBOX_CLIENT_IP_HEADER"},
+		"the cookies as the client's address":      {[]string{"FAREBOX_CLIENT_IP_HEADER=cookie"}, "FAREBOX_CLIENT_IP_HEADER"},
 		"a setting not supported yet":              {[]string{"FAREBOX_PPROF=true"}, "FAREBOX_PPROF"},
 	}
 	for name, tt := range tests {
@@ -314,6 +325,10 @@ func TestGoodVariants(t *testing.T) {
 	c := load(good("FAREBOX_SESSION_AUDIENCE=none", "FAREBOX_SESSION_REQUIRED_CLAIMS=token_use=access, client_id=abc|def"))
 	if diff := cmp.Diff(map[string][]string{"token_use": {"access"}, "client_id": {"abc", "def"}}, c.Session.RequiredClaims); diff != "" || c.Session.Audiences != nil {
 		t.Errorf("claims: %s, audiences %v", diff, c.Session.Audiences)
+	}
+	c = load(good("FAREBOX_TRUSTED_PROXIES=10.1.2.3/8, 192.0.2.1,2001:db8::/32", "FAREBOX_CLIENT_IP_HEADER=Fly-Client-IP"))
+	if got := fmt.Sprint(c.Web.TrustedProxies); got != "[10.0.0.0/8 192.0.2.1/32 2001:db8::/32]" || c.Web.ClientIPHeader != "Fly-Client-IP" {
+		t.Errorf("proxies %s, header %q", got, c.Web.ClientIPHeader)
 	}
 	if c := load(good("FAREBOX_SESSION_ISSUER=none", "FAREBOX_SESSION_HS256_SECRET="+goodSecret)); c.Session.Issuer != "" {
 		t.Errorf("issuer none gives %q", c.Session.Issuer)

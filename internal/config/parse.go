@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -310,9 +311,42 @@ func parseToken(text string) (string, error) {
 func parseHeaderName(text string) (string, error) {
 	switch strings.ToLower(text) {
 	case "authorization", "cookie", "host", "origin", "xi-api-key":
-		return "", errors.New("names a header that has a meaning of its own; let the login proxy set another")
+		return "", errors.New("names a header that has a meaning of its own; let the proxy set another")
 	}
 	return parseToken(text)
+}
+
+// parseProxies reads networks, and single addresses as networks of one.
+func parseProxies(text string) ([]netip.Prefix, error) {
+	parts := splitList(text)
+	if len(parts) == 0 {
+		return nil, errors.New("holds no network; write 10.0.0.0/8,2001:db8::/32")
+	}
+	var networks []netip.Prefix
+	for _, part := range parts {
+		network, err := netip.ParsePrefix(part)
+		if address, single := netip.ParseAddr(part); single == nil && address.Zone() == "" {
+			network, err = address.Prefix(address.BitLen())
+		}
+		switch {
+		case err != nil:
+			return nil, errors.New("holds what is no network; write 10.0.0.0/8,2001:db8::/32")
+		case network.Addr().Is4In6():
+			return nil, errors.New("holds an IPv4 network written as IPv6; write 10.0.0.0/8")
+		case network.Bits() == 0:
+			return nil, errors.New("believes everybody; name the networks that your proxies are in")
+		}
+		networks = append(networks, network.Masked())
+	}
+	return networks, nil
+}
+
+func parseClientIPHeader(text string) (string, error) {
+	switch strings.ToLower(text) {
+	case "x-forwarded-for", "forwarded":
+		return "", errors.New("names a list that anybody can begin; name your proxies in FAREBOX_TRUSTED_PROXIES instead")
+	}
+	return parseHeaderName(text)
 }
 
 func parseSwitch(text string) (bool, error) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -36,8 +37,7 @@ var (
 // unbuilt are names of settings that this version does not know how to honour.
 // They are refused rather than taken and forgotten.
 var unbuilt = []string{
-	"FAREBOX_LOGOUT_AUDIENCE",
-	"FAREBOX_TRUSTED_PROXIES", "FAREBOX_CLIENT_IP_HEADER", "FAREBOX_PPROF", "FAREBOX_AUDIT_FILE",
+	"FAREBOX_LOGOUT_AUDIENCE", "FAREBOX_PPROF", "FAREBOX_AUDIT_FILE",
 }
 
 // Names are all names that Load knows, the …_FILE forms included.
@@ -198,6 +198,14 @@ var settings = []setting{
 	{
 		Name: "FAREBOX_REQUEST_TIMEOUT", Default: "10s", commands: servingCommands,
 		read: readInto(func(c *Config, v time.Duration) { c.Timing.RequestTimeout = v }, parseDuration(10*time.Millisecond, time.Minute)),
+	},
+	{
+		Name: "FAREBOX_TRUSTED_PROXIES", commands: servingCommands,
+		read: readInto(func(c *Config, v []netip.Prefix) { c.Web.TrustedProxies = v }, parseProxies),
+	},
+	{
+		Name: "FAREBOX_CLIENT_IP_HEADER", commands: servingCommands,
+		read: readInto(func(c *Config, v string) { c.Web.ClientIPHeader = v }, parseClientIPHeader),
 	},
 	{Name: "FAREBOX_TLS_CERT_FILE", commands: []Command{Serve, Healthcheck}, read: readInto(func(c *Config, v string) { c.TLSCertFile = v }, parseFile)},
 	{Name: "FAREBOX_TLS_KEY_FILE", commands: []Command{Serve, Healthcheck}, read: readInto(func(c *Config, v string) { c.TLSKeyFile = v }, parseFile)},

@@ -104,6 +104,7 @@ const (
 	PerUser      Name = "per_user"
 	PerUserDaily Name = "per_user_daily"
 	Global       Name = "global"
+	PerAddress   Name = "per_address" // of sessions that are not acceptable
 )
 
 // State is what is left of one limit after a request.

@@ -117,6 +117,7 @@ func open(cfg *config.Config, keys session.KeySource, log *slog.Logger, auditTo 
 		Audit: audit, Board: s.board,
 		Cookie: cfg.Session.Cookie, Header: cfg.Session.Header,
 		Origins: origins(cfg.Web.AllowedOrigins), PublicURL: cfg.Web.PublicURL,
+		TrustedProxies: cfg.Web.TrustedProxies, ClientIPHeader: cfg.Web.ClientIPHeader,
 		Addresses:      func(*http.Request) (string, string) { return s.vendor.BaseURL(), s.vendor.WebSocketBaseURL() },
 		RequestTimeout: cfg.Timing.RequestTimeout,
 		Now:            time.Now, Log: log,

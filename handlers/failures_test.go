@@ -1,0 +1,137 @@
+package handlers_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"farebox/handlers"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// junk is a session that looks good but for its signature.
+func junk(t *testing.T) string {
+	t.Helper()
+	good := sign(t, nil)
+	return good[:len(good)-43] + strings.Repeat("A", 43)
+}
+
+func TestAnAddressThatSendsMuchJunkIsToldToStopAndItsGoodCallersAreServed(t *testing.T) {
+	t.Parallel()
+	var ahead atomic.Int64
+	s := start(t, func(c *handlers.Config) {
+		c.Now = func() time.Time { return time.Unix(1_790_000_000, 0).Add(time.Duration(ahead.Load())) }
+	})
+	const bad, neighbour, stranger = "[2001:db8:1:2::1]:1", "[2001:db8:1:2:ffff::9]:1", "[2001:db8:1:3::1]:1"
+	raw := bearer(junk(t))
+	code := func(peer string, h http.Header) string {
+		t.Helper()
+		a := s.from(t, peer, h)
+		_, after, _ := strings.Cut(a.Body.String(), `"code":"`)
+		found, _, _ := strings.Cut(after, `"`)
+		return fmt.Sprint(a.Code, " ", found)
+	}
+	for i := range 300 {
+		if got := code(bad, raw); got != "401 session_invalid" {
+			t.Fatalf("failure %d: %s", i, got)
+		}
+	}
+	for _, peer := range []string{bad, neighbour} {
+		if got := code(peer, raw); got != "429 rate_limited" {
+			t.Errorf("junk from %s: %s", peer, got)
+		}
+		if got := code(peer, bearer("x.y.z")); got != "429 rate_limited" {
+			t.Errorf("nonsense from %s: %s", peer, got)
+		}
+		if got := code(peer, bearer(sign(t, jwt.MapClaims{"sub": "new at " + peer}))); got != "200 " {
+			t.Errorf("a good session from %s: %s", peer, got)
+		}
+		// It was good once, and its owner is to renew it.
+		if got := code(peer, bearer(sign(t, jwt.MapClaims{"exp": time.Now().Add(-time.Hour).Unix()}))); got != "401 session_expired" {
+			t.Errorf("an expired session from %s: %s", peer, got)
+		}
+		if got := code(peer, nil); got != "401 session_missing" {
+			t.Errorf("no session from %s: %s", peer, got)
+		}
+	}
+	if got := code(stranger, raw); got != "401 session_invalid" {
+		t.Errorf("junk from another network: %s", got)
+	}
+	a := s.from(t, bad, raw)
+	for name, want := range map[string]string{
+		"RateLimit-Policy": `"per_address";q=300;w=60`, "RateLimit": `"per_address";r=0;t=1`, "WWW-Authenticate": "", "Cache-Control": "no-store",
+	} {
+		if got := a.Header().Get(name); got != want {
+			t.Errorf("%s = %q, want %q", name, got, want)
+		}
+	}
+	if wait := a.Header().Get("Retry-After"); wait != "1" && wait != "2" {
+		t.Errorf("Retry-After = %q", wait)
+	}
+	s.logMu.Lock()
+	if n := strings.Count(s.log.String(), "many sessions that are not accepted come from one address"); n != 1 {
+		t.Errorf("the operator is told %d times", n)
+	}
+	s.logMu.Unlock()
+	ahead.Store(int64(time.Second))
+	if got := code(bad, raw); got != "401 session_invalid" {
+		t.Errorf("a second later: %s", got)
+	}
+	ahead.Store(int64(2 * time.Minute))
+	for i := range 300 {
+		if got := code(bad, raw); got != "401 session_invalid" {
+			t.Fatalf("two minutes later, failure %d: %s", i, got)
+		}
+	}
+	if n := s.vendor.count(); n != 2 {
+		t.Errorf("%d vendor calls for 2 good sessions", n)
+	}
+}
+
+func TestAFloodOfJunkLeavesGoodCallersServed(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	raw := junk(t)
+	stop := make(chan struct{})
+	var flood sync.WaitGroup
+	var refused atomic.Int32
+	for range 32 {
+		flood.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				a := s.do(t, call{header: bearer(raw)})
+				refused.Add(1)
+				switch a.StatusCode {
+				case http.StatusUnauthorized, http.StatusTooManyRequests, http.StatusServiceUnavailable:
+				default:
+					t.Errorf("junk: %d %s", a.StatusCode, a.raw)
+				}
+			}
+		})
+	}
+	for deadline := time.Now().Add(20 * time.Second); refused.Load() < 1000; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("there is no flood")
+		}
+	}
+	// New ones, of the very address that the flood comes from.
+	for i := range 40 {
+		if a := s.do(t, call{header: bearer(sign(t, jwt.MapClaims{"sub": fmt.Sprintf("good %d", i)}))}); a.StatusCode != http.StatusOK {
+			t.Errorf("a good caller: %d %s", a.StatusCode, a.raw)
+		}
+	}
+	close(stop)
+	flood.Wait()
+	if n := s.vendor.count(); n != 40 {
+		t.Errorf("%d vendor calls for 40 good callers", n)
+	}
+}
