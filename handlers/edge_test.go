@@ -118,7 +118,7 @@ func TestHealth(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	keys := s.board.Lamp("session_keys", true)
-	ops := httptest.NewServer(handlers.NewOps(s.board))
+	ops := httptest.NewServer(handlers.NewOps(s.board, http.NotFoundHandler()))
 	t.Cleanup(ops.Close)
 	get := func(address string) (int, string) {
 		t.Helper()

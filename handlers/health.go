@@ -21,14 +21,16 @@ func readyStatus(r health.Report) int {
 	return http.StatusOK
 }
 
-// NewOps returns the handler of the operators' listener.
-func NewOps(board *health.Board) http.Handler {
+// NewOps returns the handler of the operators' listener. metrics answers
+// /metrics.
+func NewOps(board *health.Board, metrics http.Handler) http.Handler {
 	e := newEcho()
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
 		c.Response().Header().Set(echo.HeaderXRequestID, newRequestID())
 		answer(c, toRefusal(err))
 	}
 	e.GET("/livez", func(c echo.Context) error { return c.NoContent(http.StatusOK) })
+	e.GET("/metrics", echo.WrapHandler(metrics))
 	e.GET("/readyz", func(c echo.Context) error {
 		report := board.Report()
 		c.Response().Header().Set("Cache-Control", "no-store")

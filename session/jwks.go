@@ -146,7 +146,7 @@ func (s *JWKS) Keys(ctx context.Context, alg, kid string) ([]Key, error) {
 	if keys := s.find(alg, kid); keys != nil {
 		return keys, nil
 	}
-	current, next, err := s.want(ctx)
+	current, next, err := s.want()
 	if err != nil {
 		return nil, err
 	}
@@ -215,9 +215,8 @@ func (s *JWKS) find(alg, kid string) []Key {
 var errTooLong = unavailable("loading them takes too long")
 
 // want asks for a load that begins from now on, and returns it with the one
-// under way. It is an error where waiting for them is of no use: ctx has ended,
-// or the host has just failed.
-func (s *JWKS) want(ctx context.Context) (current, next *load, err error) {
+// under way. It is an error where the host has just failed.
+func (s *JWKS) want() (current, next *load, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	select {
@@ -227,8 +226,6 @@ func (s *JWKS) want(ctx context.Context) (current, next *load, err error) {
 	switch {
 	case s.ctx.Err() != nil:
 		return nil, nil, unavailable("the source is closed")
-	case ctx.Err() != nil:
-		return nil, nil, fmt.Errorf("%w: %w", ErrKeysUnavailable, ctx.Err())
 	case s.current == nil && s.lastErr != nil && s.untilNext() > 0:
 		return nil, nil, unavailable(s.lastErr.Error())
 	}

@@ -20,8 +20,7 @@ import (
 type Key struct {
 	Algorithms []string
 	Material   any // what golang-jwt's signing methods take
-	// Thumbprint names the material, whatever kid it goes by. What a key
-	// without one has verified is not remembered.
+	// Thumbprint names the material, whatever kid it goes by.
 	Thumbprint Thumbprint
 }
 

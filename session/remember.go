@@ -50,12 +50,8 @@ func (m *memory) find(raw string, keys KeySource) (*Principal, bool) {
 	return v.principal, true
 }
 
-// keep remembers that raw was verified by key. A key without a thumbprint is not
-// known again, and so nothing is kept.
+// keep remembers that raw was verified by key.
 func (m *memory) keep(raw string, p *Principal, alg string, key Key) {
-	if key.Thumbprint == (Thumbprint{}) {
-		return
-	}
 	// Measured with claims of common providers: decoded, they take three to four
 	// times the JWT's own length.
 	const fixed, perByte = 256, 4

@@ -11,6 +11,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -89,6 +91,46 @@ func TestAnIssuersRotationIsFollowedWithJunkInBetween(t *testing.T) {
 	p.becomes(t, sessionBy(t, old, "junk", issuer.URL), "session_invalid")
 	p.becomes(t, ofOld, "session_invalid")
 	p.becomes(t, ofYoung, accepted)
+}
+
+func TestTheAgeOfTheKeysIsAMetric(t *testing.T) {
+	t.Parallel()
+	age := func(p *serving) float64 {
+		t.Helper()
+		a := do(t, http.MethodGet, p.ops+"/metrics", nil, "")
+		found := regexp.MustCompile(`(?m)^farebox_session_keys_age_seconds (\S+)$`).FindStringSubmatch(a.raw)
+		if a.status != http.StatusOK || found == nil {
+			t.Fatalf("%d %s", a.status, a.raw)
+		}
+		seconds, err := strconv.ParseFloat(found[1], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return seconds
+	}
+	if got := age(startServe(t)); got != 0 {
+		t.Errorf("a shared secret is %v seconds old", got)
+	}
+	var down atomic.Bool
+	key := newKey(t)
+	host := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if down.Load() {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		answerJSON(t, w, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: &key.PublicKey, KeyID: "k"}}})
+	}))
+	t.Cleanup(host.Close)
+	p := startServe(t, "FAREBOX_SESSION_HS256_SECRET=", "FAREBOX_SESSION_JWKS_URL="+host.URL)
+	p.becomes(t, sessionBy(t, key, "k", "https://issuer.example"), accepted)
+	down.Store(true)
+	before := age(p)
+	// Asking does not make the keys younger while their host is broken.
+	mint(t, p.url, scribePath, sessionBy(t, key, "unknown", "https://issuer.example"), "")
+	if after := age(p); before <= 0 || after <= before {
+		t.Errorf("the age went from %v to %v", before, after)
+	}
+	p.becomes(t, sessionBy(t, key, "k", "https://issuer.example"), accepted)
 }
 
 func answerJSON(t *testing.T, w http.ResponseWriter, v any) {

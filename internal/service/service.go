@@ -85,7 +85,9 @@ type service struct {
 func open(cfg *config.Config, keys session.KeySource, log *slog.Logger, auditTo io.Writer, amend func(*handlers.Config)) (_ *service, err error) {
 	s := &service{board: health.NewBoard(time.Now, log), keys: keys}
 	audit := telemetry.NewAudit(auditTo)
-	s.ops = handlers.NewOps(s.board)
+	metrics := telemetry.NewMetrics()
+	metrics.SessionKeysAge(s.keysAge(time.Now()))
+	s.ops = handlers.NewOps(s.board, metrics.Handler())
 	defer func() {
 		if err != nil {
 			s.close()
@@ -255,6 +257,22 @@ func (s *service) observeKeys() {
 		return
 	}
 	s.keysLamp.Down("none loaded")
+}
+
+// keysAge tells how old the word on session keys is; before there is any, how
+// long it has been missing.
+func (s *service) keysAge(start time.Time) func() time.Duration {
+	return func() time.Duration {
+		status := s.keys.Status()
+		switch {
+		case !status.LoadedAt.IsZero():
+			return time.Since(status.LoadedAt)
+		case status.Usable:
+			return 0 // there is nothing to load
+		default:
+			return time.Since(start)
+		}
+	}
 }
 
 // close ends what open opened, the last first.
