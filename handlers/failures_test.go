@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"farebox/handlers"
+	"farebox/session"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -73,14 +75,17 @@ func TestAnAddressThatSendsMuchJunkIsToldToStopAndItsGoodCallersAreServed(t *tes
 	if wait := a.Header().Get("Retry-After"); wait != "1" && wait != "2" {
 		t.Errorf("Retry-After = %q", wait)
 	}
-	s.logMu.Lock()
-	if n := strings.Count(s.log.String(), "many sessions that are not accepted come from one address"); n != 1 {
-		t.Errorf("the operator is told %d times", n)
-	}
-	s.logMu.Unlock()
 	ahead.Store(int64(time.Second))
 	if got := code(bad, raw); got != "401 session_invalid" {
 		t.Errorf("a second later: %s", got)
+	}
+	told := func() int {
+		s.logMu.Lock()
+		defer s.logMu.Unlock()
+		return strings.Count(s.log.String(), "many sessions that are not accepted come from one address")
+	}
+	if n := told(); n != 1 {
+		t.Errorf("the operator is told %d times", n)
 	}
 	ahead.Store(int64(2 * time.Minute))
 	for i := range 300 {
@@ -88,8 +93,50 @@ func TestAnAddressThatSendsMuchJunkIsToldToStopAndItsGoodCallersAreServed(t *tes
 			t.Fatalf("two minutes later, failure %d: %s", i, got)
 		}
 	}
+	if n := told(); n != 2 {
+		t.Errorf("the operator is told %d times in two minutes", n)
+	}
 	if n := s.vendor.count(); n != 2 {
 		t.Errorf("%d vendor calls for 2 good sessions", n)
+	}
+}
+
+// verifiers is a Verifier that only fails, and counts who is called a suspect.
+type verifiers struct {
+	err      error
+	suspects atomic.Int32
+}
+
+func (v *verifiers) Verify(context.Context, string) (*session.Principal, error) { return nil, v.err }
+
+func (v *verifiers) VerifySuspect(context.Context, string) (*session.Principal, error) {
+	v.suspects.Add(1)
+	return nil, v.err
+}
+
+func TestOnlySessionsThatAreNotAcceptableMakeAnAddressASuspect(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		err      error
+		suspects int32
+		last     int
+	}{
+		"junk":             {session.ErrInvalid, 100, 429},
+		"expired sessions": {session.ErrExpired, 0, 401},
+		"keys away":        {session.ErrKeysUnavailable, 0, 503},
+		"overload":         {session.ErrOverloaded, 0, 503},
+	} {
+		v := &verifiers{err: tt.err}
+		s := start(t, func(c *handlers.Config) {
+			c.Verifier, c.Now = v, func() time.Time { return time.Unix(1_790_000_000, 0) }
+		})
+		last := 0
+		for range 400 {
+			last = s.from(t, "192.0.2.1:1", bearer("x")).Code
+		}
+		if last != tt.last || v.suspects.Load() != tt.suspects {
+			t.Errorf("%s: %d in the end, %d times a suspect", name, last, v.suspects.Load())
+		}
 	}
 }
 
