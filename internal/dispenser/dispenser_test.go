@@ -53,14 +53,21 @@ type options struct {
 	Prefix       string
 }
 
+// connect opens what a dispenser talks to Redis with.
+func connect(t *testing.T, url string) *redisconn.Conn {
+	t.Helper()
+	conn, err := redisconn.Open(redisconn.Config{URL: secret.New(url)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
 // open returns a further dispenser, as another replica has one.
 func (h *house) open(amend ...func(*options)) *dispenser.Dispenser {
 	h.t.Helper()
-	conn, err := redisconn.Open(redisconn.Config{URL: secret.New(h.url)})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	h.t.Cleanup(func() { _ = conn.Close() })
+	conn := connect(h.t, h.url)
 	h.conns = append(h.conns, conn)
 	o := options{
 		RedisTimeout: 10 * time.Second, // these machines may be busy; what a slow Redis means is tested apart
@@ -78,6 +85,7 @@ func (h *house) open(amend ...func(*options)) *dispenser.Dispenser {
 	for _, f := range amend {
 		f(&o)
 	}
+	var err error
 	if o.Hasher, err = identity.NewHasher(o.Secrets); err != nil {
 		h.t.Fatal(err)
 	}

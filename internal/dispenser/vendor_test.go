@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"farebox/internal/history"
 	"farebox/internal/secret"
 	vendorclient "farebox/vendor_client"
 )
@@ -19,13 +20,14 @@ type fakeVendor struct {
 	// askedBefore is how long ago a call says that it began.
 	askedBefore time.Duration
 	answer      func(call int) (string, error) // where set, what a call answers
+	history     *history.History               // where set, every token is written down
 }
 
 func (v *fakeVendor) Mint(ctx context.Context, t vendorclient.TokenType) (vendorclient.Token, error) {
 	v.mu.Lock()
 	requested := time.Now().Add(-v.askedBefore)
 	v.calls++
-	call, gate, answer, delay := v.calls, v.gate, v.answer, v.delay
+	call, gate, answer, delay, written := v.calls, v.gate, v.answer, v.delay, v.history
 	v.mu.Unlock()
 	time.Sleep(delay)
 	if gate != nil {
@@ -41,6 +43,9 @@ func (v *fakeVendor) Mint(ctx context.Context, t vendorclient.TokenType) (vendor
 		if value, err = answer(call); err != nil {
 			return vendorclient.Token{}, err
 		}
+	}
+	if written != nil {
+		written.Mint(history.Mint{Token: value, Type: string(t), At: requested})
 	}
 	return vendorclient.Token{Value: secret.New(value), Type: t, RequestedAt: requested}, nil
 }

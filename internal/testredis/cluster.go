@@ -2,7 +2,7 @@ package testredis
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -99,6 +99,17 @@ func (c *Cluster) Client() *redis.ClusterClient {
 	return client
 }
 
+// Client returns a plain client of this node alone, closed with the test. It
+// reads from a replica too.
+func (n *Node) Client() *redis.Client {
+	client := redis.NewClient(&redis.Options{
+		Network: "unix", Addr: n.socket(),
+		OnConnect: func(ctx context.Context, conn *redis.Conn) error { return conn.ReadOnly(ctx).Err() },
+	})
+	n.t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
 // AwaitServing waits until every node that runs knows of a primary for every
 // slot.
 func (c *Cluster) AwaitServing() {
@@ -132,6 +143,11 @@ func (c *Cluster) Owner(slot int) *Node {
 	}
 	c.t.Fatalf("nobody has slot %d", slot)
 	return nil
+}
+
+// ReplicaOf is the replica that a primary has at first.
+func (c *Cluster) ReplicaOf(primary *Node) *Node {
+	return c.Replicas[slices.Index(c.Primaries, primary)]
 }
 
 // owns reads the node's own line: <id> <address> myself,master … 0-5460 7000 [7001->-…]
@@ -190,5 +206,3 @@ func (n *Node) cluster(what string) string {
 	text, _ := n.client.Do(context.Background(), "cluster", what).Text()
 	return text
 }
-
-func (n *Node) String() string { return fmt.Sprint("node ", n.port) }

@@ -22,13 +22,14 @@ type Proxy struct {
 	Addr string // the path, or the address on loopback
 
 	mu     sync.Mutex
-	freed  *sync.Cond // held has ended, or a line
+	freed  *sync.Cond // held or lags has ended, or a line
 	socket string     // of the server
 	lines  map[*line]struct{}
 	share  float64 // of replies to lose
 	nth    int     // the reply to lose, counted down; 0 for none
 	cut    bool
 	held   bool
+	lags   bool
 	delay  time.Duration
 	calls  int
 	lost   int
@@ -119,6 +120,14 @@ func (p *Proxy) Hold(hold bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.held = hold
+	p.freed.Broadcast()
+}
+
+// Lag is Hold for what a primary tells its replica: commands and replies pass.
+func (p *Proxy) Lag(lag bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lags = lag
 	p.freed.Broadcast()
 }
 
@@ -275,19 +284,24 @@ func (p *Proxy) pass(l *line, to net.Conn, frame []byte) bool {
 	if to == l.client && delay > 0 {
 		time.Sleep(delay)
 	}
-	p.mu.Lock()
-	for p.held && !l.ended {
-		p.freed.Wait()
-	}
-	p.mu.Unlock()
+	p.waitWhile(l, &p.held)
 	_, err := to.Write(frame)
 	return err == nil
+}
+
+func (p *Proxy) waitWhile(l *line, hindered *bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for *hindered && !l.ended {
+		p.freed.Wait()
+	}
 }
 
 // copy carries a stream.
 func (p *Proxy) copy(l *line, to net.Conn, from io.Reader) {
 	for buffer := make([]byte, 64<<10); ; {
 		n, err := from.Read(buffer)
+		p.waitWhile(l, &p.lags)
 		if n > 0 && !p.pass(l, to, buffer[:n]) || err != nil {
 			return
 		}

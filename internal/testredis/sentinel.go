@@ -36,7 +36,7 @@ func StartSentinels(t testing.TB, primary *Server, replicas int) *Sentinels {
 		file := filepath.Join(server.dir, "sentinel.conf")
 		host, watched, _ := net.SplitHostPort(primary.Addr())
 		settings := fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %q\nsentinel monitor %[3]s %[4]s %[5]s %[6]d\n"+
-			"sentinel down-after-milliseconds %[3]s 1000\nsentinel failover-timeout %[3]s 3000\n",
+			"sentinel down-after-milliseconds %[3]s 1000\nsentinel failover-timeout %[3]s 1000\n",
 			port, server.dir, sentinelMaster, host, watched, quorum)
 		if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
 			t.Fatal(err)

@@ -116,18 +116,20 @@ func TestAProxyCutsHoldsAndPointsElsewhere(t *testing.T) {
 	}
 }
 
-func TestAReplicaBehindAHeldLinkLags(t *testing.T) {
+func TestAReplicaLagsWhileItsPrimaryServes(t *testing.T) {
 	t.Parallel()
 	primary, replica := testredis.Start(t), testredis.Start(t)
 	link := primary.Link(t)
 	replica.FollowThrough(link, primary)
-	link.Hold(true)
-	primary.Client().Set(t.Context(), "k", "v", 0)
+	link.Lag(true)
+	if err := patient(t, link.URL).Set(t.Context(), "k", "v", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
 	replica.Promote()
 	if there := replica.Client().Exists(t.Context(), "k").Val(); there != 0 {
-		t.Error("what came after the hold is there")
+		t.Error("it has what came since it lags")
 	}
-	link.Hold(false)
+	link.Lag(false)
 	primary.Follow(replica)
 	if there := primary.Client().Exists(t.Context(), "k").Val(); there != 0 {
 		t.Error("who follows now has kept what it had")
