@@ -2,9 +2,10 @@
 
 GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
+SOAK ?= 5m
 COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
 
-.PHONY: build dev deps fmt lint test image
+.PHONY: build dev deps fmt lint test soak image
 
 build: ## the static binary, ./farebox
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o farebox .
@@ -31,6 +32,9 @@ test: deps lint ## everything, with a real Redis and a real browser
 	@for target in internal/policy/FuzzRead session/FuzzVerify session/FuzzClaims session/FuzzKeySet handlers/FuzzRequestHeaders; do \
 		$(GO) test ./$${target%/*} -run '^$$' -fuzz "^$${target#*/}$$" -fuzztime 3s -fuzzminimizetime 10x || exit 1; \
 	done
+
+soak: deps ## faults in turn for SOAK, and a summary of what was handed out meanwhile
+	$(GO) test -tags real -race -count=1 -timeout 0 -run '^TestSoak$$' -v ./internal/e2e -soak $(SOAK)
 
 image: ## the container image
 	docker build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) -t farebox .

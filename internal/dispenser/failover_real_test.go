@@ -32,7 +32,7 @@ func TestNoTokenGoesToTwoWhileAClusterPromotesALaggingReplica(t *testing.T) {
 	cluster, c := clusterCrowd(t)
 	slot := cluster.Slot("{test:0}:")
 	primary := cluster.Owner(slot)
-	replica := cluster.ReplicaOf(primary)
+	replica := cluster.Other(primary)
 	c.while(12, func() {
 		c.more(40, history.Pool)
 		primary.Line.Lag(true)
@@ -57,10 +57,7 @@ func TestNoTokenGoesToTwoWhileSlotsMove(t *testing.T) {
 		c.more(40, history.Pool)
 		for shard := range 8 {
 			slot := cluster.Slot(fmt.Sprintf("{test:%d}:", shard))
-			from, to := cluster.Owner(slot), cluster.Primaries[0]
-			if to == from {
-				to = cluster.Primaries[1]
-			}
+			to := cluster.AnotherOwner(slot)
 			cluster.Move(slot, to)
 			c.busy(to, 10)
 		}

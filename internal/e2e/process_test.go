@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,12 +19,15 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"farebox/internal/redisconn"
 )
 
 // binary is the program under test, built once.
 var binary string
 
 func TestMain(m *testing.M) {
+	redisconn.LogTo(slog.New(slog.DiscardHandler))
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "farebox")
 		if err != nil {

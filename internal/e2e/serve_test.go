@@ -32,18 +32,27 @@ const testIssuer = "https://issuer.example"
 // house is what serve needs around it: a sandbox vendor as a process, a real
 // Redis, and a key that signs sessions.
 type house struct {
-	t       *testing.T
-	sandbox string
-	redis   *testredis.Server
-	key     *ecdsa.PrivateKey
-	pem     string
+	t        *testing.T
+	sandbox  string
+	redis    *testredis.Server
+	redisURL string
+	key      *ecdsa.PrivateKey
+	pem      string
 }
 
 func build(t *testing.T) *house {
 	t.Helper()
-	h := &house{t: t, redis: testredis.Start(t)}
 	p := start(t, []string{"sandbox"}, "FAREBOX_SANDBOX_LISTEN=127.0.0.1:0")
-	h.sandbox = p.printed(`answers at (http://127\.0\.0\.1:\d+)`)
+	redis := testredis.Start(t)
+	h := newHouse(t, p.printed(`answers at (http://127\.0\.0\.1:\d+)`), redis.URL)
+	h.redis = redis
+	return h
+}
+
+// newHouse is a house with another vendor and Redis.
+func newHouse(t *testing.T, vendor, redisURL string) *house {
+	t.Helper()
+	h := &house{t: t, sandbox: vendor, redisURL: redisURL}
 	var err error
 	if h.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		t.Fatal(err)
@@ -71,7 +80,7 @@ func (h *house) serve(env ...string) *replica {
 	h.t.Helper()
 	settings := map[string]string{
 		"FAREBOX_LISTEN": "127.0.0.1:0", "FAREBOX_OPS_LISTEN": "127.0.0.1:0",
-		"ELEVENLABS_API_KEY": testAPIKey, "ELEVENLABS_BASE_URL": h.sandbox, "REDIS_URL": h.redis.URL,
+		"ELEVENLABS_API_KEY": testAPIKey, "ELEVENLABS_BASE_URL": h.sandbox, "REDIS_URL": h.redisURL,
 		"FAREBOX_SECRET": deploymentSecret, "FAREBOX_SESSION_ISSUER": testIssuer, "FAREBOX_SESSION_AUDIENCE": "farebox",
 		"FAREBOX_SESSION_PUBLIC_KEY_FILE": h.pem, "FAREBOX_LOG_LEVEL": "debug",
 		// What is counted here is what requests cause; pool_test.go has the pool.

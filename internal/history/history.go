@@ -116,5 +116,7 @@ func (h *History) Refuse(code string) {
 func (h *History) Fault(kind string, n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.faults[kind] += n
+	if n > 0 {
+		h.faults[kind] += n
+	}
 }

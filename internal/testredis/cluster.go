@@ -145,9 +145,24 @@ func (c *Cluster) Owner(slot int) *Node {
 	return nil
 }
 
-// ReplicaOf is the replica that a primary has at first.
-func (c *Cluster) ReplicaOf(primary *Node) *Node {
-	return c.Replicas[slices.Index(c.Primaries, primary)]
+// Other is a primary's replica, or a replica's primary, as it was at first.
+func (c *Cluster) Other(node *Node) *Node {
+	if i := slices.Index(c.Primaries, node); i >= 0 {
+		return c.Replicas[i]
+	}
+	return c.Primaries[slices.Index(c.Replicas, node)]
+}
+
+// AnotherOwner is a node that has slots, and not this one.
+func (c *Cluster) AnotherOwner(slot int) *Node {
+	c.t.Helper()
+	for i := range c.Primaries {
+		if node := c.Owner((slot + i*clusterSlots/len(c.Primaries)) % clusterSlots); !node.owns(slot) {
+			return node
+		}
+	}
+	c.t.Fatal("one node has all slots")
+	return nil
 }
 
 // owns reads the node's own line: <id> <address> myself,master … 0-5460 7000 [7001->-…]
