@@ -329,3 +329,19 @@ func TestAWritableReplicaHandsOutNothingOfItsPrimarysPool(t *testing.T) {
 		t.Errorf("source = %s", g.Source)
 	}
 }
+
+// A server whose clock was put back has tokens that come from its future: how
+// old they are cannot be told.
+func TestATokenOfTheFutureIsNotHandedOut(t *testing.T) {
+	t.Parallel()
+	h := realHouse(t, testredis.Start(t))
+	h.filled(1)
+	for _, key := range h.keys("p:") {
+		entry := h.redis.LIndex(t.Context(), key, 0).Val()
+		future := fmt.Sprintf("%s%016d%s", entry[:32], time.Now().Add(time.Hour).UnixMicro(), entry[48:])
+		h.redis.LSet(t.Context(), key, 0, future)
+	}
+	if g := must(t, h.open(h.withPool(0, 1)), request("ada", "")); g.Source != dispenser.SourceMint {
+		t.Errorf("source = %s", g.Source)
+	}
+}

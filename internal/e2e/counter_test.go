@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,7 +12,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -38,12 +41,39 @@ type counter interface {
 	// ask returns a token with its source and the life that it is said to have,
 	// or the code of a refusal; errLost where no answer came.
 	ask(ctx context.Context, w wish) (o history.HandOut, code string, err error)
-	// ready reports whether the replica says that all is well.
-	ready() bool
+	// report is the state that the replica shows.
+	report() (health.Report, error)
+	// redisFailures is how many calls to Redis have failed.
+	redisFailures() int
 }
+
+// ready reports whether a replica says that all is well.
+func ready(c counter) bool {
+	report, err := c.report()
+	return err == nil && report.Status == health.Ready
+}
+
+// redisFailed is what a replica logs where a call to Redis has failed.
+const redisFailed = "a call to redis failed"
 
 // errLost is an answer that did not come, or says that it is still to come.
 var errLost = errors.New("the answer is lost")
+
+// askInto asks and writes the answer down, or errLost where none came.
+func askInto(ctx context.Context, written *history.History, c counter, w wish) error {
+	asked := time.Now()
+	o, code, err := c.ask(ctx, w)
+	switch {
+	case err != nil:
+		written.Refuse("lost")
+	case code != "":
+		written.Refuse(code)
+	default:
+		o.Caller, o.Key, o.Type, o.Asked, o.Got = w.caller, w.key, w.tokenType, asked, time.Now()
+		written.HandOut(o)
+	}
+	return err
+}
 
 // front is a serve process that can be killed and started anew.
 type front struct {
@@ -105,17 +135,15 @@ func (f *front) ask(ctx context.Context, w wish) (o history.HandOut, code string
 	return o, "", nil
 }
 
-func (f *front) ready() bool {
+func (f *front) report() (report health.Report, err error) {
 	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, f.current().ops+"/readyz", nil)
-	if err != nil {
-		return false
+	if err == nil {
+		_, err = f.roundTrip(r, &report)
 	}
-	var body struct {
-		Status health.Status `json:"status"`
-	}
-	_, err = f.roundTrip(r, &body)
-	return err == nil && body.Status == health.Ready
+	return report, err
 }
+
+func (f *front) redisFailures() int { return strings.Count(f.current().text(), redisFailed) }
 
 func (f *front) roundTrip(r *http.Request, into any) (http.Header, error) {
 	response, err := f.client.Do(r)
@@ -136,15 +164,17 @@ type twin struct {
 	board     *health.Board
 	policy    *policy.Policy
 	now       func() time.Time
+	failures  atomic.Int64
 }
 
 // twin opens a replica as serve does, at another Redis address and with a clock
 // that is ahead. It ends with the test.
 func (h *house) twin(t *testing.T, redisURL string, ahead time.Duration, pool dispenser.Pool, times lifetimes) *twin {
 	t.Helper()
-	log := slog.New(slog.DiscardHandler)
 	now := func() time.Time { return time.Now().Add(ahead) }
-	w := &twin{board: health.NewBoard(now, log), now: now}
+	w := &twin{now: now}
+	log := slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	w.board = health.NewBoard(now, log)
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -225,4 +255,14 @@ func (w *twin) ask(ctx context.Context, wish wish) (o history.HandOut, code stri
 	}
 }
 
-func (w *twin) ready() bool { return w.board.Report().Status == health.Ready }
+func (w *twin) report() (health.Report, error) { return w.board.Report(), nil }
+func (w *twin) redisFailures() int             { return int(w.failures.Load()) }
+
+// Write implements io.Writer for the twin's log, of which it counts the calls to
+// Redis that failed.
+func (w *twin) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte(redisFailed)) {
+		w.failures.Add(1)
+	}
+	return len(line), nil
+}

@@ -6,10 +6,15 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
-	"syscall"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"farebox/internal/dispenser"
+	"farebox/internal/history"
+	"farebox/internal/testredis"
 )
 
 // withPool has a replica keep tokens ready.
@@ -33,60 +38,58 @@ func TestThePoolServesWhileTheVendorIsAway(t *testing.T) {
 	h.eventually("it recovers by itself", func() bool { return mint(t, r.url, scribePath, h.session("bob", nil), "").status == 200 })
 }
 
+// One of two replicas is killed again and again, in the middle of what it does;
+// who had a key asks the other under it.
 func TestNoTokenGoesToTwoWhileReplicasAreKilled(t *testing.T) {
 	t.Parallel()
-	h := build(t)
-	steady := h.serve(withPool...)
-	var mu sync.Mutex
-	served := map[string]string{}
-	load, end := context.WithCancel(t.Context())
-	defer end()
-	victims := make(chan string, 1)
+	written := history.New(history.Config{TokenLifetime: 15 * time.Minute, MinimumLife: dispenser.MinimumLife})
+	mill := startMill(t, written)
+	h := newHouse(t, mill.url, testredis.Start(t).URL)
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
+	t.Cleanup(client.CloseIdleConnections)
+	// What a killed process was at is waited for no longer than need be.
+	env := append([]string{"FAREBOX_REQUEST_TIMEOUT=1s", "FAREBOX_MINT_TIMEOUT=1s"}, withPool...)
+	steady, victim := h.front(client, env...), h.front(client, env...)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
 	var callers sync.WaitGroup
+	var recovered atomic.Int32
 	for i := range 8 {
 		callers.Go(func() {
-			victim := ""
-			for n := 0; load.Err() == nil; n++ {
-				select {
-				case victim = <-victims:
-				default:
+			pace := time.NewTicker(150 * time.Millisecond) // the global limit is 50 a second
+			defer pace.Stop()
+			for n := 0; ctx.Err() == nil; n++ {
+				w := wish{caller: fmt.Sprint("user ", i, " ", n), tokenType: "realtime_scribe"}
+				if n%2 == 0 {
+					w.key = fmt.Sprint("k", n)
 				}
-				base := steady.url
-				if n%2 == 1 && victim != "" {
-					base = victim
+				lost := askInto(ctx, written, victim, w)
+				for lost != nil && w.key != "" && ctx.Err() == nil {
+					if lost = askInto(ctx, written, steady, w); lost == nil {
+						recovered.Add(1)
+					}
 				}
-				header := http.Header{"Authorization": {"Bearer " + h.session(fmt.Sprint("user ", i, " ", n), nil)}}
-				a, err := try(load, http.MethodPost, base+scribePath, header, "")
-				token, _ := a.body["token"].(string)
-				if err != nil || token == "" {
-					continue
-				}
-				mu.Lock()
-				if who, twice := served[token]; twice {
-					t.Errorf("a token went to %s and to user %d's call %d", who, i, n)
-				}
-				served[token] = fmt.Sprint("user ", i, "'s call ", n)
-				mu.Unlock()
+				<-pace.C
 			}
 		})
 	}
-	for range 4 {
-		victim := h.serve(withPool...)
-		for range 8 {
-			select {
-			case victims <- victim.url:
-			case <-time.After(100 * time.Millisecond):
-			}
-		}
-		time.Sleep(300 * time.Millisecond)
-		victim.signal(syscall.SIGKILL)
-		victim.wait()
+	pooled := 0
+	for kills := 0; kills < 4 || recovered.Load() == 0; kills++ {
+		before := written.Granted(history.Fresh)
+		h.eventually("tokens are handed out", func() bool { return written.Granted(history.Fresh) > before+20 })
+		pooled += strings.Count(victim.current().text(), `"source":"pool"`)
+		victim.kill()
+		h.eventually("it is ready again", func() bool { return ready(victim) })
 	}
-	end()
+	stop()
 	callers.Wait()
-	if len(served) < 100 {
-		t.Errorf("only %d tokens were handed out", len(served))
+	for _, v := range written.Violations() {
+		t.Error(v)
 	}
+	if pooled == 0 {
+		t.Error("nothing came from the pool")
+	}
+	t.Logf("\n%s", written.Summary())
 }
 
 func (h *house) eventually(what string, met func() bool) {

@@ -41,10 +41,14 @@ func TestSoak(t *testing.T) {
 			newSoak(t, forms[i%len(forms)](t), written).run(min(rest, longest))
 		})
 	}
+	summary := written.Summary()
 	for _, v := range written.Violations() {
+		if v.Rule == history.Repeated && summary.Faults[blind] > 0 {
+			t.Log(v) // nobody could be asked whether another replica had it
+			continue
+		}
 		t.Error(v)
 	}
-	summary := written.Summary()
 	leaks := findLeaks(before)
 	t.Logf("\n%sgoroutines   %d before, %d after", summary, goroutines, runtime.NumGoroutine())
 	if leaks != nil {
@@ -54,6 +58,10 @@ func TestSoak(t *testing.T) {
 		t.Error("too little happened to show anything")
 	}
 }
+
+// blind is a vendor that repeated tokens while a call to Redis failed, which a
+// busy machine may bring about.
+const blind = "vendor repeating, redis away"
 
 // findLeaks finds goroutines that do not end. Those of a cache end when it is
 // collected.
@@ -103,7 +111,8 @@ func newSoak(t *testing.T, stage *stage, written *history.History) *soak {
 	s.deck = map[string]func(){
 		"process killed": func() { fronts[rand.IntN(len(fronts))].kill() },
 	}
-	for _, mood := range []mood{slow, erring, hanging, repeating} {
+	s.deck["vendor "+string(repeating)] = s.repeat
+	for _, mood := range []mood{slow, erring, hanging} {
 		s.deck["vendor "+string(mood)] = func() {
 			s.mill.feel(mood)
 			dwell()
@@ -112,6 +121,23 @@ func newSoak(t *testing.T, stage *stage, written *history.History) *soak {
 	}
 	maps.Copy(s.deck, stage.faults)
 	return s
+}
+
+// repeat has the vendor repeat itself, and notes where Redis could not be asked.
+func (s *soak) repeat() {
+	failures := func() (n int) {
+		for _, c := range s.counters {
+			n += c.redisFailures()
+		}
+		return n
+	}
+	before := failures()
+	s.mill.feel(repeating)
+	dwell()
+	s.mill.feel(well)
+	if failures() > before {
+		s.written.Fault(blind, 1)
+	}
 }
 
 // run has callers ask for so long, while faults come in turn; every one is over
@@ -148,13 +174,15 @@ func dwell() { time.Sleep(300*time.Millisecond + rand.N(time.Second)) }
 // awaitWell waits until all replicas say that all is well.
 func (s *soak) awaitWell(after string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if !slices.ContainsFunc(s.counters, func(c counter) bool { return !c.ready() }) {
-			return
+	for deadline := time.Now().Add(60 * time.Second); slices.ContainsFunc(s.counters, func(c counter) bool { return !ready(c) }); time.Sleep(20 * time.Millisecond) {
+		if time.Now().Before(deadline) {
+			continue
 		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("not all is well a minute after: %s\n%s", after, s.written.Summary())
+		for i, c := range s.counters {
+			report, err := c.report()
+			s.t.Errorf("counter %d: %+v, %v", i, report, err)
 		}
+		s.t.Fatalf("not all is well a minute after: %s\n%s", after, s.written.Summary())
 	}
 }
 
@@ -186,23 +214,11 @@ func (s *soak) call(ctx context.Context, i int) {
 // insist asks, and with a key again, wherever it may be, until an answer comes.
 func (s *soak) insist(ctx context.Context, w wish) {
 	for tries := 0; tries < 5 && ctx.Err() == nil; tries++ {
-		asked := time.Now()
 		short, cancel := context.WithTimeout(ctx, soakTimes.request+time.Second)
-		o, code, err := s.counters[rand.IntN(len(s.counters))].ask(short, w)
+		err := askInto(short, s.written, s.counters[rand.IntN(len(s.counters))], w)
 		cancel()
-		switch {
-		case err != nil:
-			s.written.Refuse("lost")
-			if w.key == "" {
-				return
-			}
-			continue
-		case code != "":
-			s.written.Refuse(code)
-		default:
-			o.Caller, o.Key, o.Type, o.Asked, o.Got = w.caller, w.key, w.tokenType, asked, time.Now()
-			s.written.HandOut(o)
+		if err == nil || w.key == "" {
+			return
 		}
-		return
 	}
 }

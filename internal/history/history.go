@@ -33,7 +33,7 @@ type History struct {
 
 	mu       sync.Mutex
 	minted   map[string]Mint
-	repeats  int
+	repeats  map[string]int // tokens that the vendor gave again
 	handOuts []HandOut
 	granted  map[Source]int
 	refused  map[string]int
@@ -42,7 +42,7 @@ type History struct {
 
 // New returns an empty History.
 func New(cfg Config) *History {
-	return &History{cfg: cfg, minted: map[string]Mint{}, granted: map[Source]int{}, refused: map[string]int{}, faults: map[string]int{}}
+	return &History{cfg: cfg, minted: map[string]Mint{}, repeats: map[string]int{}, granted: map[Source]int{}, refused: map[string]int{}, faults: map[string]int{}}
 }
 
 // Mint is a token that the vendor made.
@@ -77,7 +77,7 @@ func (h *History) Mint(m Mint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if _, again := h.minted[m.Token]; again {
-		h.repeats++
+		h.repeats[m.Token]++
 		return
 	}
 	h.minted[m.Token] = m

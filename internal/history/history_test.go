@@ -51,6 +51,13 @@ func TestEachRuleIsBrokenByABadHistoryAndByNoGoodOne(t *testing.T) {
 			[]history.HandOut{handOut(nil), handOut(func(o *history.HandOut) { o.Caller = "bob" })},
 			[]history.Rule{history.Duplicate},
 		},
+		"a token that the vendor gave twice, for two callers": {
+			[]history.HandOut{
+				handOut(func(o *history.HandOut) { o.Token, o.Life = "given twice", 15*time.Minute }),
+				handOut(func(o *history.HandOut) { o.Token, o.Caller = "given twice", "bob" }),
+			},
+			[]history.Rule{history.Repeated},
+		},
 		"another caller's replay under the same key": {
 			[]history.HandOut{handOut(keyed), handOut(func(o *history.HandOut) { replayed(o); o.Caller = "bob" })},
 			[]history.Rule{history.Duplicate},
@@ -92,6 +99,9 @@ func TestEachRuleIsBrokenByABadHistoryAndByNoGoodOne(t *testing.T) {
 			t.Parallel()
 			h := history.New(history.Config{TokenLifetime: 15 * time.Minute, MinimumLife: 5 * time.Minute})
 			h.Mint(history.Mint{Token: "one", Type: "scribe", At: began})
+			for range 2 {
+				h.Mint(history.Mint{Token: "given twice", Type: "scribe", At: began})
+			}
 			for _, o := range test.handOuts {
 				h.HandOut(o)
 			}
@@ -159,8 +169,8 @@ func wantRules(t *testing.T, h *history.History, want []history.Rule) {
 func TestTheSummaryCountsWhatWasWrittenDown(t *testing.T) {
 	t.Parallel()
 	h := history.New(history.Config{TokenLifetime: 15 * time.Minute, MinimumLife: 5 * time.Minute})
-	for range 2 {
-		h.Mint(history.Mint{Token: "one", Type: "scribe", At: began})
+	for _, token := range []string{"one", "two", "two"} {
+		h.Mint(history.Mint{Token: token, Type: "scribe", At: began})
 	}
 	h.HandOut(handOut(nil))
 	h.HandOut(handOut(func(o *history.HandOut) { o.Caller = "bob" }))
@@ -168,7 +178,7 @@ func TestTheSummaryCountsWhatWasWrittenDown(t *testing.T) {
 	h.Fault("cut", 2)
 	h.Fault("kill", 1)
 	s := h.Summary()
-	if s.Requests != 3 || s.Granted[history.Pool] != 2 || s.Refused["rate_limited"] != 1 || s.Minted != 1 || s.Repeats != 1 || s.Broken[history.Duplicate] != 1 {
+	if s.Requests != 3 || s.Granted[history.Pool] != 2 || s.Refused["rate_limited"] != 1 || s.Minted != 2 || s.Repeats != 1 || s.Broken[history.Duplicate] != 1 {
 		t.Errorf("summary = %+v", s)
 	}
 	for _, line := range []string{"requests     3", "granted      2 (pool 2)", "faults       3 (cut 2, kill 1)", "duplicate    1", "expired      0"} {

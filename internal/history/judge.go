@@ -15,6 +15,7 @@ type Rule string
 // The rules.
 const (
 	Duplicate Rule = "duplicate" // one token, two callers
+	Repeated  Rule = "repeated"  // likewise, and the vendor had given it twice
 	Twice     Rule = "twice"     // one token again for its caller, and no replay under its key
 	Invented  Rule = "invented"  // a token that the vendor had not made
 	Mistyped  Rule = "mistyped"  // a token of another type
@@ -38,7 +39,7 @@ const tolerance = 50 * time.Millisecond
 func (h *History) Violations() []Violation {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	j := &judge{cfg: h.cfg, minted: h.minted}
+	j := &judge{cfg: h.cfg, minted: h.minted, repeats: h.repeats}
 	byToken, byKey, byCaller := map[string][]HandOut{}, map[string][]HandOut{}, map[string][]HandOut{}
 	var fresh []HandOut
 	for _, o := range h.handOuts {
@@ -71,9 +72,10 @@ func (h *History) Violations() []Violation {
 }
 
 type judge struct {
-	cfg    Config
-	minted map[string]Mint
-	found  []Violation
+	cfg     Config
+	minted  map[string]Mint
+	repeats map[string]int
+	found   []Violation
 }
 
 func (j *judge) broken(rule Rule, format string, args ...any) {
@@ -95,7 +97,8 @@ func (j *judge) one(o HandOut) {
 	if left < j.cfg.MinimumLife {
 		j.broken(Expired, "%q got %s with %v to live", o.Caller, o.Token, left)
 	}
-	if o.Life > left+tolerance {
+	// Of a token that is given again nobody but the vendor knows how old it is.
+	if o.Life > left+tolerance && j.repeats[o.Token] == 0 {
 		j.broken(Expired, "%q was told that %s has %v to live, and it has %v", o.Caller, o.Token, o.Life, left)
 	}
 }
@@ -108,6 +111,8 @@ func (j *judge) token(all []HandOut) {
 			fresh++
 		}
 		switch {
+		case o.Caller != first.Caller && j.repeats[o.Token] > 0:
+			j.broken(Repeated, "%s was given twice, and went to %q and to %q", o.Token, first.Caller, o.Caller)
 		case o.Caller != first.Caller:
 			j.broken(Duplicate, "%s went to %q and to %q", o.Token, first.Caller, o.Caller)
 		case o.Key != first.Key:

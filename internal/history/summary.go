@@ -27,7 +27,10 @@ func (h *History) Summary() Summary {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s.Granted, s.Refused, s.Faults = maps.Clone(h.granted), maps.Clone(h.refused), maps.Clone(h.faults)
-	s.Minted, s.Repeats = len(h.minted), h.repeats
+	s.Minted = len(h.minted)
+	for _, n := range h.repeats {
+		s.Repeats += n
+	}
 	s.Requests = len(h.handOuts)
 	for _, n := range s.Refused {
 		s.Requests += n
@@ -44,7 +47,7 @@ func (s Summary) String() string {
 	row("refused", list(s.Refused))
 	row("faults", list(s.Faults))
 	row("minted", fmt.Sprintf("%d, %d given again", s.Minted, s.Repeats))
-	for _, rule := range []Rule{Duplicate, Twice, Expired, Invented, Mistyped} {
+	for _, rule := range []Rule{Duplicate, Repeated, Twice, Expired, Invented, Mistyped} {
 		row(string(rule), s.Broken[rule])
 	}
 	return b.String()
