@@ -100,6 +100,28 @@ func TestABodyThatCannotBeReadIsMalformed(t *testing.T) {
 	}
 }
 
+func TestEveryOriginMayReadTheSDKAndTheDescription(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for _, path := range []string{"/sdk/farebox.js", "/sdk/farebox.d.ts", "/openapi.yaml"} {
+		for _, origin := range []string{"https://evil.example", "https://app.example.com", ""} {
+			for _, method := range []string{http.MethodGet, http.MethodHead} {
+				a := s.do(t, call{method: method, path: path, header: with(nil, "Origin", origin)})
+				if a.StatusCode != 200 || a.Header.Get("Access-Control-Allow-Origin") != "*" || a.Header.Get("Access-Control-Allow-Credentials") != "" ||
+					a.Header.Get("ETag") == "" || (a.raw == "") != (method == http.MethodHead) {
+					t.Errorf("%s %s from %q: %d, %v", method, path, origin, a.StatusCode, a.Header)
+				}
+			}
+		}
+		wantProblem(t, s.do(t, call{path: path}), 405, "method_not_allowed")
+	}
+	s.logMu.Lock()
+	defer s.logMu.Unlock()
+	if strings.Contains(s.log.String(), "origin not allowed") {
+		t.Error("a page that loads the SDK is logged as refused")
+	}
+}
+
 func TestRequestIDs(t *testing.T) {
 	t.Parallel()
 	s := start(t)

@@ -96,8 +96,9 @@ type Config struct {
 
 type server struct {
 	Config
-	origins  origins
-	failures *failures
+	origins   origins
+	failures  *failures
+	published map[string]http.Handler // readable from every origin, by path
 }
 
 // New returns the handler of the public listener.
@@ -110,7 +111,11 @@ func New(cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{Config: cfg, origins: origins{list: cfg.Origins, public: cfg.PublicURL}, failures: failures}
+	published, err := web.Published()
+	if err != nil {
+		return nil, err
+	}
+	s := &server{Config: cfg, origins: origins{list: cfg.Origins, public: cfg.PublicURL}, failures: failures, published: published}
 	e := newEcho()
 	e.IPExtractor = clients{proxies: cfg.TrustedProxies, header: cfg.ClientIPHeader}.address
 	e.HTTPErrorHandler = s.answerError
@@ -121,6 +126,10 @@ func New(cfg Config) (http.Handler, error) {
 	e.HEAD("/health/live", s.live)
 	e.GET("/health/ready", s.ready)
 	e.HEAD("/health/ready", s.ready)
+	for path, handler := range published {
+		e.GET(path, echo.WrapHandler(handler))
+		e.HEAD(path, echo.WrapHandler(handler))
+	}
 	if cfg.Page != nil {
 		e.GET("/", s.page)
 		e.HEAD("/", s.page)

@@ -177,7 +177,7 @@ func start(t *testing.T, amend ...func(*handlers.Config)) *service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Server = httptest.NewServer(handler)
+	s.Server = httptest.NewServer(described(t, handler))
 	t.Cleanup(s.Server.Close)
 	return s
 }

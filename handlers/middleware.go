@@ -49,11 +49,13 @@ func (s *server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 // levelOf keeps what browsers and platforms ask for again and again out of the
 // usual log, as long as it goes well.
 func (s *server) levelOf(c echo.Context) slog.Level {
+	often := s.published[c.Path()] != nil
 	switch c.Path() {
 	case "/assets/*", "/health/live", "/health/ready":
-		if c.Response().Status < http.StatusBadRequest {
-			return slog.LevelDebug
-		}
+		often = true
+	}
+	if often && c.Response().Status < http.StatusBadRequest {
+		return slog.LevelDebug
 	}
 	return slog.LevelInfo
 }

@@ -50,20 +50,26 @@ func (p *Page) loadAssets() error {
 		if contentType == "" {
 			return fmt.Errorf("web: %s is of no known type", name)
 		}
-		content, err := fs.ReadFile(files, "assets/"+name)
-		if err != nil {
-			return fmt.Errorf("web: %w", err)
+		if p.assets[name], err = loadAsset("assets/"+name, contentType); err != nil {
+			return err
 		}
-		squeezed, err := squeeze(content)
-		if err != nil {
-			return fmt.Errorf("web: %w", err)
-		}
-		p.assets[name] = asset{contentType: contentType, plain: newVariant(content), squeezed: newVariant(squeezed)}
 		if path.Ext(name) == ".js" && name != worklet {
 			p.modules = append(p.modules, name)
 		}
 	}
 	return nil
+}
+
+func loadAsset(name, contentType string) (asset, error) {
+	content, err := fs.ReadFile(files, name)
+	if err != nil {
+		return asset{}, fmt.Errorf("web: %w", err)
+	}
+	squeezed, err := squeeze(content)
+	if err != nil {
+		return asset{}, fmt.Errorf("web: %w", err)
+	}
+	return asset{contentType: contentType, plain: newVariant(content), squeezed: newVariant(squeezed)}, nil
 }
 
 // contentTypeOf does not ask the machine's own table, which differs.
@@ -96,21 +102,27 @@ func (p *Page) Assets() http.Handler {
 			return
 		}
 		h := w.Header()
-		sent := found.plain
-		h.Add("Vary", "Accept-Encoding")
-		if takesGzip(r) {
-			sent = found.squeezed
-			h.Set("Content-Encoding", "gzip")
-		}
-		h.Set("Content-Type", found.contentType)
-		h.Set("ETag", sent.etag)
 		h.Set("Cache-Control", "no-cache")
-		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		// An SVG is a document when it is opened by itself.
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'")
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(sent.content))
+		found.serve(w, r)
 	})
+}
+
+// serve answers GET and HEAD with the variant that the caller takes.
+func (a asset) serve(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	sent := a.plain
+	h.Add("Vary", "Accept-Encoding")
+	if takesGzip(r) {
+		sent = a.squeezed
+		h.Set("Content-Encoding", "gzip")
+	}
+	h.Set("Content-Type", a.contentType)
+	h.Set("ETag", sent.etag)
+	h.Set("X-Content-Type-Options", "nosniff")
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(sent.content))
 }
 
 func squeeze(content []byte) ([]byte, error) {

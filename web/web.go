@@ -1,5 +1,6 @@
-// Package web holds the page at / and its assets: hand-written HTML, CSS and ES
-// modules, embedded, with no build step and no third-party code.
+// Package web holds what browsers load: the page at / with its assets, the
+// browser SDK, and the description of the API. All of it is hand-written,
+// embedded, with no build step and no third-party code.
 package web
 
 import (
@@ -13,7 +14,7 @@ import (
 	"strings"
 )
 
-//go:embed index.html assets
+//go:embed index.html assets openapi.yaml sdk/farebox.js sdk/farebox.d.ts
 var files embed.FS
 
 // Config is what the page must know of its service. Its zero value is a page
