@@ -257,6 +257,14 @@ func TestTheSDKAsksNothingForAMountThatIsUndoneAtOnce(t *testing.T) {
 	s.w.wantAsked(t, 2, 2)
 	s.wantSockets(t, 1)
 
+	if sessions := eval[int](s, `
+		let sessions = 0
+		make({getSession: () => { sessions++; return jwt }}).connectScribe({modelId: 'scribe_v2_realtime'}).close()
+		await new Promise((resolve) => setTimeout(resolve))
+		return sessions`); sessions != 0 {
+		t.Error("a session was asked for, for nothing")
+	}
+
 	// Undone later, it leaves no socket.
 	gate := make(chan struct{})
 	s.w.spoil(hold(gate))

@@ -236,11 +236,15 @@ func TestTheSDKStopsAtOnce(t *testing.T) {
 	s := openStage(t)
 	s.w.spoil()
 	got := s.fails(`(() => {
+		window.sessions = 0
 		const stop = AbortSignal.abort(new Error('left the page'))
-		return make({getSession: () => { throw new Error('asked for nothing') }}).token('realtime_scribe', {signal: stop})
+		return make({getSession: () => { sessions++ }}).token('realtime_scribe', {signal: stop})
 	})()`)
 	if got.Code != "aborted" || !strings.Contains(got.Cause, "left the page") || !got.IsTyped {
 		t.Errorf("before: %+v", got)
+	}
+	if asked := eval[int](s, `return sessions`); asked != 0 {
+		t.Error("a session was asked for, for nothing")
 	}
 	s.w.wantAsked(t, 0, 0)
 
@@ -287,12 +291,15 @@ func TestTheSDKRenewsASessionOnce(t *testing.T) {
 			const own = make({getSession: async ({renew}) => {
 				asked.push(renew)
 				if (!renew) return now
+				if (%v) late.push(own.token('realtime_scribe')) // begun while it is renewed
 				await new Promise((resolve) => setTimeout(resolve, 50))
 				if (%v) now = fresh
 				return fresh
 			}})
+			const late = []
 			const tokens = await Promise.all(Array.from({length: 8}, () => own.token('realtime_scribe')))
-			return {tokens: new Set(tokens.map(({token}) => token)).size, renewals: asked.filter((renew) => renew).length}`, keeps, keeps))
+			await Promise.all(late)
+			return {tokens: new Set(tokens.map(({token}) => token)).size, renewals: asked.filter((renew) => renew).length}`, keeps, keeps, keeps))
 		if got["tokens"] != 8.0 || got["renewals"] != 1.0 {
 			t.Errorf("it keeps the session: %v; %v", keeps, got)
 		}
@@ -378,6 +385,9 @@ func TestTheSDKKeepsAPrefetchedTokenForOneCall(t *testing.T) {
 		t.Error("a prefetched token was given twice")
 	}
 	s.w.wantAsked(t, 2, 2)
+	if asked := s.w.asked(); asked[1] != "own" {
+		t.Errorf("the caller's own key was not asked with: %q", asked)
+	}
 
 	// Before it expires it is dropped.
 	for ahead, requests := range map[string]int{"expiresIn - 60": 1, "expiresIn - 20": 2, "expiresIn + 60": 2} {
@@ -388,7 +398,7 @@ func TestTheSDKKeepsAPrefetchedTokenForOneCall(t *testing.T) {
 			await own.prefetch('tts_websocket')
 			const expiresIn = 899
 			Date.now = () => real() + (%s) * 1000
-			await own.prefetch('tts_websocket')
+			await Promise.all([own.prefetch('tts_websocket'), own.prefetch('tts_websocket')])
 			const {expiresAt} = await own.token('tts_websocket')
 			const good = expiresAt - Date.now() > 30000
 			Date.now = real

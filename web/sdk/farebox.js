@@ -6,7 +6,7 @@ export class FareboxError extends Error {
   }
 }
 
-// May go well next time.
+// Passes in time.
 const passes = ({ code, status }) => /(network0|timeout0|4(08|09|29)|[25]..)$/.test(code + status)
 const curable = /^(error|auth_|rate_|resource_|queue_|transcriber_|session_)/
 
@@ -31,11 +31,12 @@ export function createFarebox({ baseUrl = '', getSession, credentials, timeout =
 
   const request = async (method, path, { signal = AbortSignal.any([]), idempotencyKey = btoa(crypto.getRandomValues(new Uint8Array(16))) } = {}) => {
     const end = Date.now() + timeout * 0.6
+    const limit = AbortSignal.timeout(timeout)
     let renewed
     for (let turn = 0; ; turn++) {
       const asked = Date.now()
       const before = renewal
-      const halt = AbortSignal.any([signal, AbortSignal.timeout(timeout * 0.4)])
+      const halt = AbortSignal.any([signal, limit, AbortSignal.timeout(timeout * 0.4)])
       let error
       try {
         halt.throwIfAborted()
@@ -103,15 +104,15 @@ export function createFarebox({ baseUrl = '', getSession, credentials, timeout =
       return new WebSocket(url)
     }
     const ride = async (grant) => {
-      const mine = socket = await open(grant)
+      const own = socket = await open(grant)
       let failure
       return new Promise((resolve) => {
-        const write = (frame) => mine.send(connect ? frame : toWire({ ...every, ...frame }))
+        const write = (frame) => own.send(connect ? frame : toWire({ ...every, ...frame }))
         const finish = (error) => {
-          if (mine !== socket) return
+          if (own !== socket) return
           if (Date.now() - accepted > 30_000) turn = 0
           socket = put = accepted = undefined
-          mine.close()
+          own.close()
           resolve(error)
         }
         setTimeout(() => put || finish(new FareboxError({ code: 'timeout' })), 10_000)
@@ -128,16 +129,16 @@ export function createFarebox({ baseUrl = '', getSession, credentials, timeout =
           : accepted && code === 1000 ? null : new FareboxError({ code: 'network' }))
         until(signal, new Promise(() => {})).catch(finish)
         if (connect) {
-          mine.on('session_started', accept)
-          mine.on('error', (frame) => { failure = frame })
-          mine.on('close', closed)
-          listeners.forEach((pair) => mine.on(...pair))
+          own.on('session_started', accept)
+          own.on('error', (frame) => { failure = frame })
+          own.on('close', closed)
+          listeners.forEach((pair) => own.on(...pair))
           return
         }
-        mine.onclose = closed
-        mine.onopen = () => first && [first, ...queue].forEach(put = write)
-        mine.onmessage = ({ data }) => {
-          if (mine !== socket) return
+        own.onclose = closed
+        own.onopen = () => first && [first, ...queue].forEach(put = write)
+        own.onmessage = ({ data }) => {
+          if (own !== socket) return
           const frame = JSON.parse(data)
           failure = frame.error && frame
           if (!failure) accept(frame)
@@ -146,7 +147,7 @@ export function createFarebox({ baseUrl = '', getSession, credentials, timeout =
       })
     }
     const run = async () => {
-      await null // undone at once, it asks for nothing
+      await null // StrictMode closes at once
       for (; ; turn++) {
         const error = await token(type, { signal }).then(ride).catch((error) => error)
         if (signal.aborted) return new FareboxError({ code: 'aborted' })
