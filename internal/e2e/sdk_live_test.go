@@ -311,15 +311,19 @@ func TestTheSDKGivesUpASocketThatStaysSilent(t *testing.T) {
 	s := openLive(t)
 	s.w.spoil()
 	s.d.fault("scribe", "hang", 1)
-	// The first wait of ten seconds is over at once.
-	code := eval[string](s, `
+	// The first wait of ten seconds is over when the test says so.
+	eval[bool](s, `
 		const real = setTimeout
 		window.setTimeout = (then, time) => {
 			if (time !== 10000) return real(then, time)
 			window.setTimeout = real
-			return real(then)
+			window.giveUp = then
 		}
 		window.live = scribe()
+		return true`)
+	s.sees(fmt.Sprintf(`fetch(%q).then((answer) => answer.json()).then(({calls}) => calls.some(({operation}) => operation === 'scribe'))`, s.w.url+"/_sandbox/calls"))
+	code := eval[string](s, `
+		giveUp()
 		await live.ready
 		return log[0][1].code`)
 	if code != "timeout" {
@@ -339,6 +343,7 @@ func TestTheSDKKeepsTheLatestOfWhatWaits(t *testing.T) {
 		for (let i = 0; i < 600; i++) live.send({audioBase64: hum[0]})
 		live.send({audioBase64: '', commit: true})
 		return (await told('committed_transcript')).text`)
+	s.wantTold(t, "accepted", "session_started", "partial_transcript", "committed_transcript")
 	// The last of 500 frames is the commit.
 	if !strings.Contains(text, "It heard 49.9 seconds") {
 		t.Errorf("it heard %q", text)

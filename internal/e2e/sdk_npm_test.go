@@ -121,6 +121,12 @@ func TestTheVendorsClientTranscribesOnTokensOfTheSDK(t *testing.T) {
 		t.Errorf("it heard %q", text)
 	}
 	s.w.wantAsked(t, 1, 1)
+	if text := eval[string](s, `
+		const late = new Promise((resolve) => live.on('committed_transcript', resolve)) // on the socket that is there
+		speakInto(live)
+		return (await late).text`); !strings.Contains(text, "It heard") {
+		t.Errorf("a late listener heard %q", text)
+	}
 
 	s.w.cut()
 	if text := eval[string](s, `await told('accepted', 2); log.length = 0;`+say); !strings.Contains(text, "It heard 1.0 seconds") {

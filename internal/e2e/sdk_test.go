@@ -226,6 +226,21 @@ func TestTheSDKGivesUpWhatCannotGetBetter(t *testing.T) {
 			t.Errorf("%s: asked %d times", name, asked)
 		}
 	}
+	// The limit holds for the last try too.
+	s.w.spoil(hang)
+	if got := s.fails(`(() => {
+		const limit = new AbortController(), now = Date.now
+		const timeout = AbortSignal.timeout
+		AbortSignal.timeout = (time) => time === 30000 ? limit.signal : new AbortController().signal
+		const call = farebox.token('realtime_scribe')
+		setTimeout(() => {
+			Date.now = () => now() + 30000
+			limit.abort()
+		}, 50)
+		return call.finally(() => { AbortSignal.timeout = timeout; Date.now = now })
+	})()`); got.Code != "timeout" {
+		t.Errorf("past the limit: %+v", got)
+	}
 	if got := s.fails(`make({timeout: 1000, baseUrl: 'http://127.0.0.1:1'}).token('realtime_scribe')`); got.Code != "network" || got.Status != 0 {
 		t.Errorf("nobody there: %+v", got)
 	}
