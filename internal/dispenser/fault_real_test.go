@@ -54,24 +54,27 @@ func TestNoTokenGoesToTwoThroughLostRepliesAndRestarts(t *testing.T) {
 	})
 }
 
-// wantLag checks that a server has tokens that were handed out by its primary.
-func wantLag(t *testing.T, lagging, primary *redis.Client) {
-	t.Helper()
-	there, revived := entries(primary), 0
-	for entry := range entries(lagging) {
-		if !there[entry] {
-			revived++
+// lag hinders a replica from hearing of its primary, and waits until tokens that
+// it still has were handed out.
+func (c *crowd) lag(hinder func(bool), replica, primary *redis.Client) {
+	c.t.Helper()
+	c.eventually("the replica has tokens", func() bool { return len(entries(replica)) >= 3 })
+	hinder(true)
+	c.eventually("tokens that the replica has are handed out", func() bool {
+		there := entries(primary)
+		for entry := range entries(replica) {
+			if !there[entry] {
+				return true
+			}
 		}
-	}
-	if revived == 0 {
-		t.Error("the replica does not lag, so this shows nothing")
-	}
+		return false
+	})
 }
 
-// entries are those of all pools.
+// entries are the pool's of the type that the tests ask for, in all shards.
 func entries(client *redis.Client) map[string]bool {
 	all := map[string]bool{}
-	for _, key := range client.Keys(context.Background(), "{test:*}:p:*").Val() {
+	for _, key := range client.Keys(context.Background(), "{test:*}:p:*:"+string(vendorclient.RealtimeScribe)).Val() {
 		for _, entry := range client.LRange(context.Background(), key, 0, -1).Val() {
 			all[entry] = true
 		}
@@ -90,21 +93,16 @@ func TestNoTokenGoesToTwoThroughAFailOverToALaggingReplicaAndBack(t *testing.T) 
 	c := h.crowd(written, h.counter(0, h.withPool(10, 50), h.at(front.URL)), h.counter(0, h.withPool(10, 50), h.at(front.URL)))
 	c.while(6, func() {
 		c.more(20, history.Pool)
-		there.Lag(true)
-		c.more(30, history.Pool)
+		c.lag(there.Lag, replica.Client(), primary.Client())
 		replica.Promote()
-		wantLag(t, replica.Client(), primary.Client())
 		front.Point(replica)
 		c.more(20, history.Pool)
 		// And back: the first primary follows, lags, and has its role again
 		// without a restart.
 		there.Lag(false)
 		primary.FollowThrough(back, replica)
-		c.more(20, history.Pool) // of what was minted since it follows
-		back.Lag(true)
-		c.more(30, history.Pool)
+		c.lag(back.Lag, primary.Client(), replica.Client())
 		primary.Promote()
-		wantLag(t, primary.Client(), replica.Client())
 		front.Point(primary)
 		c.more(20, history.Pool)
 	})
@@ -129,11 +127,10 @@ func TestNoTokenGoesToTwoThroughAPartitionThatHeals(t *testing.T) {
 	}
 	c.while(6, func() {
 		scripts(30)
-		link.Cut(true)
-		there.Point(two)
+		c.lag(link.Cut, two.Client(), one.Client())
 		two.Promote()
+		there.Point(two)
 		scripts(60)
-		wantLag(t, two.Client(), one.Client())
 		one.Follow(two)
 		here.Point(two)
 		scripts(60)

@@ -203,11 +203,7 @@ func (h *house) twin(t *testing.T, redisURL string, ahead time.Duration, pool di
 		VendorState: w.board.Lamp("vendor", false), PoolState: w.board.Lamp("pool", false), Now: now, Log: log,
 	})
 	must(err)
-	var types []string
-	for _, tokenType := range vendorclient.TokenTypes() {
-		types = append(types, string(tokenType))
-	}
-	w.policy = policy.Default(types...)
+	w.policy = policy.Default(vendorclient.TokenTypeNames()...)
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { w.dispenser.Run(ctx) })
@@ -234,9 +230,12 @@ func (l lifetimes) env(pool dispenser.Pool) []string {
 }
 
 func (w *twin) ask(ctx context.Context, wish wish) (o history.HandOut, code string, err error) {
-	limits, _ := w.policy.Token(wish.tokenType)
+	decision, err := w.policy.DecideToken(policy.Caller{Issuer: testIssuer, Subject: wish.caller}, wish.tokenType)
+	if err != nil {
+		return o, "", err
+	}
 	g, err := w.dispenser.Dispense(ctx, dispenser.Request{
-		Issuer: testIssuer, Subject: wish.caller, Type: vendorclient.TokenType(wish.tokenType), Limits: limits,
+		Issuer: testIssuer, Subject: wish.caller, Type: vendorclient.TokenType(wish.tokenType), Limits: decision.Limits,
 		IdempotencyKey: wish.key, Fingerprint: "POST " + wish.path() + "?",
 	})
 	var vendorError *vendorclient.Error

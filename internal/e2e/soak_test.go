@@ -189,11 +189,11 @@ func (s *soak) awaitWell(after string) {
 // call is one caller, who is somebody else each time, save that now and then it
 // is somebody whom many are.
 func (s *soak) call(ctx context.Context, i int) {
-	types := vendorclient.TokenTypes()
+	types := vendorclient.TokenTypeNames()
 	pace := time.NewTicker(200 * time.Millisecond)
 	defer pace.Stop()
 	for n := 0; ctx.Err() == nil; n++ {
-		w := wish{caller: fmt.Sprintf("%s %d %d", s.t.Name(), i, n), tokenType: string(types[rand.IntN(len(types))])}
+		w := wish{caller: fmt.Sprintf("%s %d %d", s.t.Name(), i, n), tokenType: types[rand.IntN(len(types))]}
 		if n%5 == 0 {
 			w.caller = "everybody"
 		}
