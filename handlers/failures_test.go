@@ -76,8 +76,13 @@ func TestAnAddressThatSendsMuchJunkIsToldToStopAndItsGoodCallersAreServed(t *tes
 		t.Errorf("Retry-After = %q", wait)
 	}
 	ahead.Store(int64(time.Second))
-	if got := code(bad, raw); got != "401 session_invalid" {
-		t.Errorf("a second later: %s", got)
+	for range 5 {
+		if got := code(bad, raw); got != "401 session_invalid" {
+			t.Errorf("a second later: %s", got)
+		}
+	}
+	if got := code(bad, raw); got != "429 rate_limited" {
+		t.Errorf("a second later, a sixth time: %s", got)
 	}
 	told := func() int {
 		s.logMu.Lock()

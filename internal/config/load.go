@@ -40,6 +40,9 @@ func Load(environ []string, command Command, options ...Option) (*Config, error)
 	}
 	l.refuseUnknown()
 	l.portBecomesListen()
+	if usedBy("FAREBOX_SESSION_PROVIDER", command) {
+		l.applyProvider()
+	}
 
 	c := &Config{}
 	for _, s := range settings {

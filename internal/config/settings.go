@@ -99,6 +99,8 @@ var settings = []setting{
 		Name: "FAREBOX_SANDBOX_LISTEN", Default: "127.0.0.1:8081", commands: []Command{Dev, Sandbox},
 		read: readInto(func(c *Config, v string) { c.SandboxListen = v }, parseListen),
 	},
+	{Name: "FAREBOX_SESSION_PROVIDER", commands: []Command{Serve, Revoke, Hash}, read: readProvider},
+	{Name: "FAREBOX_SESSION_PROVIDER_ID", commands: []Command{Serve, Revoke, Hash}, read: readProviderID},
 	{
 		Name: "FAREBOX_SESSION_ISSUER", devDefault: "https://dev.farebox.invalid", commands: []Command{Serve, Dev, Revoke, Hash}, requiredBy: []Command{Serve, Revoke, Hash},
 		ask:  "set the iss of your sessions, or none",
