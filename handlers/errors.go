@@ -77,6 +77,8 @@ func toRefusal(err error) *refusal {
 		return unauthorized(problem.SessionRevoked, err)
 	case errors.Is(err, session.ErrInvalid):
 		return unauthorized(problem.SessionInvalid, err)
+	case errors.Is(err, session.ErrKeysPending):
+		return later(problem.SessionKeysUnavailable, retrySoon, err)
 	case errors.Is(err, session.ErrKeysUnavailable):
 		return later(problem.SessionKeysUnavailable, retryLater, err)
 	case errors.Is(err, session.ErrOverloaded):

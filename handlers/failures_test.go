@@ -187,3 +187,15 @@ func TestAFloodOfJunkLeavesGoodCallersServed(t *testing.T) {
 		t.Errorf("%d vendor calls for 40 good callers", n)
 	}
 }
+
+func TestHowSoonToComeAgainDependsOnWhatIsTheMatterWithTheKeys(t *testing.T) {
+	t.Parallel()
+	for err, soonest := range map[error]string{session.ErrKeysPending: "12", session.ErrKeysUnavailable: "56"} {
+		s := start(t, func(c *handlers.Config) { c.Verifier = &verifiers{err: err} })
+		a := s.do(t, call{header: bearer("x")})
+		wantProblem(t, a, 503, "session_keys_unavailable")
+		if got := a.Header.Get("Retry-After"); len(got) != 1 || !strings.Contains(soonest, got) {
+			t.Errorf("%v: Retry-After = %q", err, got)
+		}
+	}
+}

@@ -13,6 +13,9 @@ var (
 	// ErrKeysUnavailable means that nothing can be said of the JWT, since the
 	// keys to check it with cannot be loaded.
 	ErrKeysUnavailable = errors.New("session keys unavailable")
+	// ErrKeysPending is an ErrKeysUnavailable that may be over in a moment: the
+	// keys are being loaded, and the wait for that was too long.
+	ErrKeysPending = fmt.Errorf("%w: being loaded", ErrKeysUnavailable)
 	// ErrOverloaded means that more signatures wait than can be checked.
 	ErrOverloaded = errors.New("too many signatures to check")
 )
@@ -29,6 +32,8 @@ func (r *refusal) Unwrap() error { return r.kind }
 func invalid(rule string) error { return &refusal{kind: ErrInvalid, rule: rule} }
 
 func unavailable(why string) error { return fmt.Errorf("%w: %s", ErrKeysUnavailable, why) }
+
+func pending(why string) error { return fmt.Errorf("%w: %s", ErrKeysPending, why) }
 
 // Reason names what made Verify fail, in a closed set of words that are fit for
 // logs and for labels of metrics. It is "" for errors that are not Verify's.

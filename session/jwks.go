@@ -154,7 +154,7 @@ func (s *JWKS) Keys(ctx context.Context, alg, kid string) ([]Key, error) {
 	case s.waiting <- struct{}{}:
 		defer func() { <-s.waiting }()
 	default:
-		return nil, unavailable("too many wait for them")
+		return nil, pending("too many wait for that")
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, longestWait, errTooLong)
 	defer cancel()
@@ -212,7 +212,7 @@ func (s *JWKS) find(alg, kid string) []Key {
 }
 
 // errTooLong is why a request stops waiting for a load.
-var errTooLong = unavailable("loading them takes too long")
+var errTooLong = pending("that takes too long")
 
 // want asks for a load that begins from now on, and returns it with the one
 // under way. It is an error where the host has just failed.

@@ -121,7 +121,7 @@ func TestWithinTheCoolDownNothingIsFetchedAndNobodyIsCalledInvalid(t *testing.T)
 		flood.Go(func() {
 			_, err := v.Verify(t.Context(), raw)
 			switch {
-			case !errors.Is(err, session.ErrKeysUnavailable):
+			case !errors.Is(err, session.ErrKeysPending) || session.Reason(err) != session.ErrKeysUnavailable.Error():
 				t.Errorf("error = %v", err)
 			case strings.Contains(err.Error(), "too many wait"):
 				tooMany.Add(1)
@@ -252,5 +252,37 @@ func TestAnIssuerThatRotatesIsFollowedByDiscovery(t *testing.T) {
 	takes(t, v, session(young, "young"))
 	if _, err := v.Verify(t.Context(), session(old, "old")); err == nil {
 		t.Error("the old key is still good")
+	}
+}
+
+func TestALoadThatHangsHoldsNobodyUpWhoseKeyIsThere(t *testing.T) {
+	t.Parallel()
+	p, pair := newProvider(t), ecPair(t)
+	p.publishes(jwk(pair, "k"))
+	s := p.jwks(t)
+	loaded(t, s)
+	v := verifier(t, s)
+	hang := make(chan struct{})
+	p.answer(func(p *provider) { p.hang = hang })
+	defer close(hang)
+	p.clock.Store(2)
+	before := p.fetches.Load()
+	asked := make(chan error, 1)
+	go func() {
+		_, err := v.Verify(t.Context(), signKid(t, pair, "unknown"))
+		asked <- err
+	}()
+	eventually(t, "the set is asked for", func() bool { return p.fetches.Load() > before })
+	// A wait would be for a second; a context that has ended admits of none.
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if keys, err := s.Keys(gone, "ES256", "k"); err != nil || len(keys) != 1 {
+		t.Errorf("%d keys, %v", len(keys), err)
+	}
+	if _, err := v.Verify(t.Context(), signKid(t, pair, "k")); err != nil {
+		t.Errorf("a good caller: %v", err)
+	}
+	if err := <-asked; !errors.Is(err, session.ErrKeysPending) {
+		t.Errorf("an unknown kid: %v", err)
 	}
 }
