@@ -33,20 +33,20 @@ const listen = `
 	window.scribe = () => listen(farebox.connectScribe({modelId: 'scribe_v2_realtime', audioFormat: 'pcm_16000', sampleRate: 16000}))
 	return true`
 
-func openLive(t *testing.T) *stage {
+func openLive(t *testing.T) *guest {
 	t.Helper()
-	s := openStage(t)
+	s := openGuest(t)
 	eval[bool](s, listen)
 	return s
 }
 
 // told are the names of what a connection told, without repeated partials.
-func (s *stage) told() []string {
+func (s *guest) told() []string {
 	s.t.Helper()
 	return slices.Compact(eval[[]string](s, `return names()`))
 }
 
-func (s *stage) wantTold(t *testing.T, want ...string) {
+func (s *guest) wantTold(t *testing.T, want ...string) {
 	t.Helper()
 	if got := s.told(); !slices.Equal(got, want) {
 		t.Errorf("it told %v, want %v", got, want)
@@ -281,7 +281,7 @@ func TestTheSDKAsksNothingForAMountThatIsUndoneAtOnce(t *testing.T) {
 }
 
 // wantSockets checks how many transcription sockets were ever opened.
-func (s *stage) wantSockets(t *testing.T, want int) {
+func (s *guest) wantSockets(t *testing.T, want int) {
 	t.Helper()
 	calls := do(t, "GET", s.d.sandbox+"/_sandbox/calls", nil, "")
 	if got := strings.Count(calls.raw, fmt.Sprintf(`"operation":%q`, "scribe")); got != want {

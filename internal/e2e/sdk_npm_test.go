@@ -97,13 +97,13 @@ func TestTheSDKsTypesHold(t *testing.T) {
 }
 
 // openVendors shows a page with the vendor's clients, bundled with the SDK.
-func openVendors(t *testing.T) *stage {
+func openVendors(t *testing.T) *guest {
 	t.Helper()
 	dir := workshop(t)
 	bundle := command(t, dir, "node_modules/esbuild/bin/esbuild", "vendors.jsx", "--bundle", "--format=iife", "--global-name=vendors",
 		"--jsx=automatic", "--log-level=error", "--preserve-symlinks", `--define:process.env.NODE_ENV="development"`)
 	d := startDev(t)
-	s := &stage{browser: openBrowser(t), d: d, w: d.wire()}
+	s := &guest{browser: openBrowser(t), d: d, w: d.wire()}
 	s.load("<!doctype html><title>The vendor's clients</title><body><script>" + strings.ReplaceAll(bundle, "</script", `<\/script`) + "</script>")
 	eval[bool](s, listen)
 	eval[bool](s, `window.service = {baseUrl: base, getSession: () => jwt}; return true`)

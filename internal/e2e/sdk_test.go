@@ -12,24 +12,24 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// stage is a page of another origin that has loaded the SDK from dev, through a
+// guest is a page of another origin that has loaded the SDK from dev, through a
 // wire, and is signed in.
-type stage struct {
+type guest struct {
 	*browser
 	d *dev
 	w *wire
 }
 
-func openStage(t *testing.T) *stage {
+func openGuest(t *testing.T) *guest {
 	t.Helper()
 	d := startDev(t)
-	s := &stage{browser: openBrowser(t), d: d, w: d.wire()}
+	s := &guest{browser: openBrowser(t), d: d, w: d.wire()}
 	s.load("<!doctype html><title>A page of somebody's</title>")
 	return s
 }
 
 // load has the browser show a page, with farebox for ada.
-func (s *stage) load(page string) {
+func (s *guest) load(page string) {
 	s.t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -56,7 +56,7 @@ func (s *stage) load(page string) {
 }
 
 // eval runs statements in the page and returns what they return.
-func eval[T any](s *stage, statements string) T {
+func eval[T any](s *guest, statements string) T {
 	s.t.Helper()
 	return read(s.browser, chromedp.Evaluate[T]("(async () => {"+statements+"\n})()", chromedp.EvalAwaitPromise))
 }
@@ -68,14 +68,14 @@ type failure struct {
 	Status, RetryAfter                    int
 }
 
-func (s *stage) fails(expression string) failure {
+func (s *guest) fails(expression string) failure {
 	s.t.Helper()
 	return eval[failure](s, "return failure("+expression+")")
 }
 
 func TestTheSDKGetsATokenWithEverythingToRedeemIt(t *testing.T) {
 	t.Parallel()
-	s := openStage(t)
+	s := openGuest(t)
 	got := eval[map[string]any](s, `
 		const before = Date.now()
 		const grant = await farebox.token('tts_websocket')
@@ -104,7 +104,7 @@ func TestTheSDKGetsATokenWithEverythingToRedeemIt(t *testing.T) {
 
 func TestTheSDKGivesAHundredCallersAHundredTokens(t *testing.T) {
 	t.Parallel()
-	s := openStage(t)
+	s := openGuest(t)
 	// Ten users, whose limit is ten tokens at once; for all together it is fifty,
 	// so that some have to come back.
 	different := eval[int](s, `
@@ -122,7 +122,7 @@ func TestTheSDKGivesAHundredCallersAHundredTokens(t *testing.T) {
 
 func TestTheSDKAsksAgainForTheSameToken(t *testing.T) {
 	t.Parallel()
-	s := openStage(t)
+	s := openGuest(t)
 	for name, bad := range map[string]spoil{
 		"an answer that was lost":       lose,
 		"an answer that broke off":      truncate,
@@ -162,7 +162,7 @@ func TestTheSDKAsksAgainForTheSameToken(t *testing.T) {
 
 func TestTheSDKComesBackNoEarlierThanItWasAskedTo(t *testing.T) {
 	t.Parallel()
-	s := openStage(t)
+	s := openGuest(t)
 	s.w.spoil(refuse(429, "rate_limited", "2"), refuse(503, "overloaded", ""))
 	// Pauses are noted, not waited for.
 	pauses := eval[[]float64](s, `
@@ -180,7 +180,7 @@ func TestTheSDKComesBackNoEarlierThanItWasAskedTo(t *testing.T) {
 
 func TestTheSDKGivesUpWhatCannotGetBetter(t *testing.T) {
 	t.Parallel()
-	s := openStage(t)
+	s := openGuest(t)
 	for name, tt := range map[string]struct {
 		spoil spoil
 		call  string
@@ -248,7 +248,7 @@ func TestTheSDKGivesUpWhatCannotGetBetter(t *testing.T) {
 
 func TestTheSDKStopsAtOnce(t *testing.T) {
 	t.Parallel()
-	s := openStage(t)
+	s := openGuest(t)
 	s.w.spoil()
 	got := s.fails(`(() => {
 		window.sessions = 0
@@ -296,7 +296,7 @@ func TestTheSDKStopsAtOnce(t *testing.T) {
 
 func TestTheSDKRenewsASessionOnce(t *testing.T) {
 	t.Parallel()
-	s := openStage(t)
+	s := openGuest(t)
 	// The session of a page that keeps the renewed one, and of one that does not.
 	for _, keeps := range []bool{true, false} {
 		got := eval[map[string]any](s, fmt.Sprintf(`
@@ -354,7 +354,7 @@ func TestTheSDKRenewsASessionOnce(t *testing.T) {
 
 func TestTheSDKKeepsAPrefetchedTokenForOneCall(t *testing.T) {
 	t.Parallel()
-	s := openStage(t)
+	s := openGuest(t)
 	s.w.spoil()
 	if different := eval[int](s, `
 		await Promise.all([farebox.prefetch('realtime_scribe'), farebox.prefetch('realtime_scribe')])
@@ -424,7 +424,7 @@ func TestTheSDKKeepsAPrefetchedTokenForOneCall(t *testing.T) {
 
 func TestTheSDKAsksForAgentsCredentials(t *testing.T) {
 	t.Parallel()
-	s := openStage(t)
+	s := openGuest(t)
 	s.w.spoil(answerWith(200, "", "application/json", `{"signed_url":"wss://vendor.example/v1?x=1","expires_at":"2026-11-24T10:15:00Z","expires_in":840}`))
 	got := eval[map[string]any](s, `
 		const before = Date.now()
