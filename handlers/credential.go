@@ -28,14 +28,13 @@ func (s *server) principal(c echo.Context) (*session.Principal, error) {
 	if errors.Is(err, session.ErrInvalid) && s.failures.charge(c.RealIP()) {
 		s.Log.Warn("many sessions that are not accepted come from one address; if it is a proxy's, name it in FAREBOX_TRUSTED_PROXIES", "client", c.RealIP())
 	}
-	if suspect && err != nil && !errors.Is(err, session.ErrExpired) {
+	if suspect && errors.Is(err, session.ErrInvalid) {
 		return nil, tooManyFailures(state, err)
 	}
 	return principal, err
 }
 
-// tooManyFailures answers a suspect address. A session that has expired was good
-// once and is told so, that it can be renewed.
+// tooManyFailures answers a suspect address for one failure more.
 func tooManyFailures(state limit.State, cause error) *refusal {
 	r := later(problem.RateLimited, max(state.Reset, time.Nanosecond), cause)
 	r.Detail = "Too many sessions that are not accepted have come from this address. Try again later."

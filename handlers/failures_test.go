@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -108,15 +109,37 @@ func TestAnAddressThatSendsMuchJunkIsToldToStopAndItsGoodCallersAreServed(t *tes
 
 // verifiers is a Verifier that only fails, and counts who is called a suspect.
 type verifiers struct {
-	err      error
-	suspects atomic.Int32
+	err       error
+	ofSuspect error // nil: err
+	suspects  atomic.Int32
 }
 
 func (v *verifiers) Verify(context.Context, string) (*session.Principal, error) { return nil, v.err }
 
 func (v *verifiers) VerifySuspect(context.Context, string) (*session.Principal, error) {
 	v.suspects.Add(1)
-	return nil, v.err
+	return nil, cmp.Or(v.ofSuspect, v.err)
+}
+
+// A good caller may share the address, and the keys may be new.
+func TestWhereNothingCanBeSaidOfASuspectsSessionItIsNotCalledAFailure(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]string{
+		session.ErrExpired: "401 session_expired", session.ErrKeysPending: "503 session_keys_unavailable", session.ErrOverloaded: "503 overloaded",
+		session.ErrInvalid: "429 rate_limited",
+	} {
+		v := &verifiers{err: session.ErrInvalid, ofSuspect: err}
+		s := start(t, func(c *handlers.Config) {
+			c.Verifier, c.Now = v, func() time.Time { return time.Unix(1_790_000_000, 0) }
+		})
+		for range 300 {
+			s.from(t, "127.0.0.1:1", bearer("x"))
+		}
+		a := s.do(t, call{header: bearer("x")})
+		if got := fmt.Sprint(a.StatusCode, " ", a.body["code"]); got != want || v.suspects.Load() != 1 {
+			t.Errorf("%v: %s after %d suspects", err, got, v.suspects.Load())
+		}
+	}
 }
 
 func TestOnlySessionsThatAreNotAcceptableMakeAnAddressASuspect(t *testing.T) {

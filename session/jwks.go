@@ -246,7 +246,7 @@ func (s *JWKS) await(ctx context.Context, l *load) error {
 		if cause := context.Cause(ctx); errors.Is(cause, errTooLong) {
 			return cause
 		}
-		return fmt.Errorf("%w: %w", ErrKeysUnavailable, ctx.Err())
+		return fmt.Errorf("%w: %w", ErrKeysPending, ctx.Err())
 	}
 }
 

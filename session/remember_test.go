@@ -153,7 +153,7 @@ func TestSuspectsShareOneProcessorAndNeverWaitForKeys(t *testing.T) {
 	v := verifier(t, s)
 	before := p.fetches.Load()
 	p.clock.Store(-3600) // no load begins while this test lasts
-	if _, err := v.VerifySuspect(t.Context(), signKid(t, pair, "invented")); !errors.Is(err, session.ErrKeysUnavailable) || !errors.Is(err, context.Canceled) {
+	if _, err := v.VerifySuspect(t.Context(), signKid(t, pair, "invented")); !errors.Is(err, session.ErrKeysPending) || !errors.Is(err, context.Canceled) {
 		t.Errorf("an invented kid: %v", err)
 	}
 	if _, err := v.VerifySuspect(t.Context(), signKid(t, pair, "k")); err != nil || p.fetches.Load() != before {
