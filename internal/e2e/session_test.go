@@ -53,7 +53,8 @@ func sessionBy(t *testing.T, key *ecdsa.PrivateKey, kid, iss string) string {
 // that the keys are away, and as says what else.
 func (p *serving) becomes(t *testing.T, session, code string, as ...string) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	// Not so often that it makes this address a suspect.
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
 		a := mint(t, p.url, scribePath, session, "")
 		switch got, _ := a.body["code"].(string); {
 		case got == code:
