@@ -74,6 +74,7 @@ type Config struct {
 	Audit     Auditor
 	Board     *health.Board
 	Page      *web.Page // nil: no page
+	Logout    *Logout   // nil: no back-channel logout
 
 	Cookie    string   // cookie that may carry the session; "" for none
 	Header    string   // header of a login proxy that may carry it; "" for none
@@ -126,6 +127,9 @@ func New(cfg Config) (http.Handler, error) {
 	e.HEAD("/health/live", s.live)
 	e.GET("/health/ready", s.ready)
 	e.HEAD("/health/ready", s.ready)
+	if cfg.Logout != nil {
+		e.POST("/backchannel-logout", s.logout)
+	}
 	for path, handler := range published {
 		e.GET(path, echo.WrapHandler(handler))
 		e.HEAD(path, echo.WrapHandler(handler))

@@ -19,9 +19,10 @@ type envelope struct {
 	signature []byte
 }
 
-// open takes a JWT apart, cheapest checks first. allowed are the algorithms.
-func open(raw string, allowed []string) (*envelope, error) {
-	e, payload, err := unseal(raw, allowed)
+// open takes a JWT apart, cheapest checks first. allowed are the algorithms,
+// types what typ may be.
+func open(raw string, allowed, types []string) (*envelope, error) {
+	e, payload, err := unseal(raw, allowed, types)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +33,7 @@ func open(raw string, allowed []string) (*envelope, error) {
 }
 
 // unseal takes a JWS (RFC 7515) apart, whatever its payload is.
-func unseal(raw string, allowed []string) (e *envelope, payload []byte, err error) {
+func unseal(raw string, allowed, types []string) (e *envelope, payload []byte, err error) {
 	// Go's strict base64 still lets line breaks pass.
 	if strings.ContainsFunc(raw, func(r rune) bool { return !plain(r) }) {
 		return nil, nil, invalid("characters that no JWT has")
@@ -54,7 +55,7 @@ func unseal(raw string, allowed []string) (e *envelope, payload []byte, err erro
 		return nil, nil, invalid("header unreadable")
 	}
 	e = &envelope{signed: raw[:len(parts[0])+1+len(parts[1])]}
-	if err := e.readHeader(header, allowed); err != nil {
+	if err := e.readHeader(header, allowed, types); err != nil {
 		return nil, nil, err
 	}
 	if payload, err = strict.DecodeString(parts[1]); err != nil {
@@ -87,7 +88,7 @@ func (e *envelope) signedBy(keys []Key) (Key, error) {
 
 // readHeader checks what a header may say. Keys that it carries or points to
 // (jwk, jku, x5u, x5c) are never looked at.
-func (e *envelope) readHeader(header map[string]any, allowed []string) error {
+func (e *envelope) readHeader(header map[string]any, allowed, types []string) error {
 	alg, ok := header["alg"].(string)
 	if !ok || !slices.Contains(allowed, alg) {
 		return invalid("algorithm not allowed")
@@ -100,7 +101,7 @@ func (e *envelope) readHeader(header map[string]any, allowed []string) error {
 	if _, there := header["cty"]; there {
 		return invalid("nested")
 	}
-	if !goodType(header) {
+	if !goodType(header, types) {
 		return invalid("another kind of token, by typ")
 	}
 	if kid, there := header["kid"]; there {
@@ -113,14 +114,16 @@ func (e *envelope) readHeader(header map[string]any, allowed []string) error {
 	return nil
 }
 
-// goodType accepts no typ, JWT (RFC 7519) and at+jwt (RFC 9068); a media type
-// without a slash implies application/ (RFC 7515, 4.1.9).
-func goodType(header map[string]any) bool {
+// sessionTypes are JWT (RFC 7519) and at+jwt (RFC 9068).
+var sessionTypes = []string{"jwt", "at+jwt"}
+
+// goodType accepts no typ, and those of types; a media type without a slash
+// implies application/ (RFC 7515, 4.1.9).
+func goodType(header map[string]any, types []string) bool {
 	typ, there := header["typ"]
 	if !there {
 		return true
 	}
 	text, ok := typ.(string)
-	text = strings.TrimPrefix(strings.ToLower(text), "application/")
-	return ok && (text == "jwt" || text == "at+jwt")
+	return ok && slices.Contains(types, strings.TrimPrefix(strings.ToLower(text), "application/"))
 }

@@ -86,7 +86,7 @@ func (v *Verifier) verify(ctx context.Context, raw string, suspect bool) (*Princ
 	if known, ok := v.memory.find(raw, v.cfg.Keys); ok {
 		return v.unlessExpired(known, now)
 	}
-	e, err := open(raw, v.cfg.Keys.Algorithms())
+	e, err := open(raw, v.cfg.Keys.Algorithms(), sessionTypes)
 	if err != nil {
 		return nil, err
 	}

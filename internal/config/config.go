@@ -84,6 +84,8 @@ type Session struct {
 	SessionIDClaim string
 	Leeway         time.Duration
 	MaxLifetime    time.Duration
+	// LogoutAudience is the aud of back-channel logout tokens; "" for none.
+	LogoutAudience string
 	// RequireRevocation refuses sessions while Redis cannot be asked whether
 	// they were ended.
 	RequireRevocation bool

@@ -290,6 +290,9 @@ func (l *loader) checkSession(c *Config) {
 			l.fault("FAREBOX_SESSION_ISSUER", "its keys are found by OIDC discovery, so it must be an address: "+err.Error()+"; or set another source of keys")
 		}
 	}
+	if c.Session.LogoutAudience != "" && c.Session.Issuer == "" && !l.faulty("FAREBOX_SESSION_ISSUER") {
+		l.fault("FAREBOX_LOGOUT_AUDIENCE", "needs FAREBOX_SESSION_ISSUER: a logout token is its issuer's word alone")
+	}
 	if len(c.Session.Audiences) == 0 && len(c.Session.RequiredClaims) == 0 &&
 		!l.faulty("FAREBOX_SESSION_AUDIENCE") && !l.faulty("FAREBOX_SESSION_REQUIRED_CLAIMS") {
 		l.fault("FAREBOX_SESSION_AUDIENCE", "none needs FAREBOX_SESSION_REQUIRED_CLAIMS, or any token of the issuer would do")

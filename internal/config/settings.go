@@ -37,7 +37,7 @@ var (
 // unbuilt are names of settings that this version does not know how to honour.
 // They are refused rather than taken and forgotten.
 var unbuilt = []string{
-	"FAREBOX_LOGOUT_AUDIENCE", "FAREBOX_PPROF", "FAREBOX_AUDIT_FILE",
+	"FAREBOX_PPROF", "FAREBOX_AUDIT_FILE",
 }
 
 // Names are all names that Load knows, the …_FILE forms included.
@@ -147,6 +147,10 @@ var settings = []setting{
 	{
 		Name: "FAREBOX_SESSION_MAX_LIFETIME", Default: "24h", commands: redisCommands,
 		read: readInto(func(c *Config, v time.Duration) { c.Session.MaxLifetime = v }, parseDuration(time.Minute, 90*24*time.Hour)),
+	},
+	{
+		Name: "FAREBOX_LOGOUT_AUDIENCE", commands: serveOnly,
+		read: readInto(func(c *Config, v string) { c.Session.LogoutAudience = v }, parseText),
 	},
 	{
 		Name: "FAREBOX_REQUIRE_REVOCATION", Default: "false", commands: servingCommands,

@@ -100,6 +100,8 @@ func (d *Dispenser) Close(ctx context.Context) error {
 		d.running.Wait()
 		d.flights.ended.Wait()
 		d.desk.ended.Wait()
+		d.seen.here.StopAllGoroutines()
+		d.local.users.StopAllGoroutines()
 		close(done)
 	}()
 	select {

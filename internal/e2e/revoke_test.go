@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
@@ -90,6 +91,39 @@ func TestASessionThatIsRevokedIsRefusedByAllReplicas(t *testing.T) {
 	}
 	if status, printed := h.revoke("--sub", "ada"); status != 1 || !strings.Contains(printed, "do it again") {
 		t.Errorf("revoke without Redis: status %d\n%s", status, printed)
+	}
+}
+
+func TestAProvidersLogoutEndsTheSessionOnAllReplicas(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	replicas := []*replica{h.serve("FAREBOX_LOGOUT_AUDIENCE=client"), h.serve()}
+	session := h.session("ada", jwt.MapClaims{"sid": "session-1"})
+	for _, r := range replicas {
+		if a := mint(t, r.url, scribePath, session, ""); a.status != 200 {
+			t.Fatalf("before: %d %s", a.status, a.raw)
+		}
+	}
+	token := h.session("ada", jwt.MapClaims{
+		"aud": "client", "sid": "session-1", "jti": "logout-1",
+		"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}},
+	})
+	send := func(r *replica) answer {
+		return do(t, http.MethodPost, r.url+"/backchannel-logout", http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, "logout_token="+token)
+	}
+	if a := send(replicas[1]); a.status != 404 {
+		t.Errorf("where it is not set up: %d %s", a.status, a.raw)
+	}
+	if a := send(replicas[0]); a.status != 200 || a.header.Get("Cache-Control") != "no-store" {
+		t.Fatalf("logout: %d %s", a.status, a.raw)
+	}
+	for i, r := range replicas {
+		if a := mint(t, r.url, scribePath, session, ""); a.status != 401 || a.body["code"] != "session_revoked" {
+			t.Errorf("replica %d: %d %s", i, a.status, a.raw)
+		}
+	}
+	if a := send(replicas[0]); a.status != 400 || a.body["error"] != "invalid_request" {
+		t.Errorf("once more: %d %s", a.status, a.raw)
 	}
 }
 

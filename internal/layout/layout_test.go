@@ -77,7 +77,7 @@ func TestImportsRunOneWay(t *testing.T) {
 		},
 		"handlers": {
 			"farebox/session", "farebox/vendor_client", "farebox/web", "farebox/internal/policy", "farebox/internal/dispenser",
-			"farebox/internal/identity", "farebox/internal/telemetry", "farebox/internal/health",
+			"farebox/internal/identity", "farebox/internal/telemetry", "farebox/internal/health", "farebox/internal/revocation",
 		},
 	}
 	found := imports(t)

@@ -41,7 +41,7 @@ type List struct {
 	watch watch
 }
 
-type scripts struct{ end, acked, look *shard.Script }
+type scripts struct{ end, acked, look, once *shard.Script }
 
 // mark is one ending by its hash.
 type mark struct {
@@ -57,7 +57,7 @@ func New(cfg Config) (*List, error) {
 	return &List{
 		cfg: cfg, ends: map[string]mark{}, unwritten: map[int]map[string]bool{}, watch: newWatch(),
 		scripts: scripts{
-			end: shard.NewScript(endSource), acked: shard.NewScript(ackedSource),
+			end: shard.NewScript(endSource), acked: shard.NewScript(ackedSource), once: shard.NewScript(onceSource),
 			look: shard.NewScript(shard.OwnerSource, lookSource),
 		},
 	}, nil
@@ -69,7 +69,9 @@ func New(cfg Config) (*List, error) {
 type Ending struct {
 	Issuer                      string
 	Subject, SessionID, TokenID string
-	At                          time.Time
+	// Nameless spares those of Subject that have a session id.
+	Nameless bool
+	At       time.Time
 }
 
 // Session is what a session may have been ended by.
@@ -81,9 +83,10 @@ type Session struct {
 }
 
 const (
-	bySubject = "ended subject"
-	bySession = "ended session"
-	byToken   = "ended token"
+	bySubject  = "ended subject"
+	byNameless = "ended subject without session"
+	bySession  = "ended session"
+	byToken    = "ended token"
 )
 
 // NamesOne reports whether exactly one of subject, session and token is named.
@@ -102,6 +105,8 @@ func (e Ending) hash(hasher *identity.Hasher) (string, error) {
 	switch {
 	case !e.NamesOne() || e.At.IsZero():
 		return "", errors.New("revocation: an ending needs a time and one of subject, session and token")
+	case e.Subject != "" && e.Nameless:
+		return hasher.Sum(byNameless, e.Issuer, e.Subject), nil
 	case e.Subject != "":
 		return hasher.Sum(bySubject, e.Issuer, e.Subject), nil
 	case e.SessionID != "":
@@ -122,6 +127,8 @@ func (l *List) MarksOf(s Session) Marks {
 	m := Marks{hashes: l.cfg.Hasher.Sums(bySubject, s.Issuer, s.Subject), issuedAt: s.IssuedAt}
 	if s.ID != "" {
 		m.hashes = append(m.hashes, l.cfg.Hasher.Sums(bySession, s.Issuer, s.ID)...)
+	} else {
+		m.hashes = append(m.hashes, l.cfg.Hasher.Sums(byNameless, s.Issuer, s.Subject)...)
 	}
 	if s.TokenID != "" {
 		m.hashes = append(m.hashes, l.cfg.Hasher.Sums(byToken, s.Issuer, s.TokenID)...)
@@ -184,12 +191,9 @@ func (l *List) End(ctx context.Context, e Ending) error {
 	// The first shard's is what other replicas read, so it comes last.
 	for i := len(all) - 1; i >= 0; i-- {
 		l.owe(all[i].Index, hash)
-		if writeErr := l.write(ctx, all[i], []string{hash}); writeErr != nil {
-			err = errors.Join(err, writeErr)
-			continue
-		}
-		err = errors.Join(err, l.awaitReplica(ctx, all[i]))
+		err = errors.Join(err, l.write(ctx, all[i], []string{hash}))
 	}
+	err = errors.Join(err, l.awaitReplicas(ctx, all))
 	if err != nil {
 		return fmt.Errorf("revocation: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"farebox/internal/shard"
@@ -83,6 +84,17 @@ const (
 	ackTimeout = 3 * time.Second
 	ackPause   = 50 * time.Millisecond
 )
+
+// awaitReplicas is awaitReplica for all shards at once.
+func (l *List) awaitReplicas(ctx context.Context, all []*shard.Shard) error {
+	errs := make([]error, len(all))
+	var waiting sync.WaitGroup
+	for i, sh := range all {
+		waiting.Go(func() { errs[i] = l.awaitReplica(ctx, sh) })
+	}
+	waiting.Wait()
+	return errors.Join(errs...)
+}
 
 // awaitReplica waits until a replica of the shard's server has all that was
 // written to it by now. A server that has none, or does not say, is enough.

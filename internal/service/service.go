@@ -124,6 +124,9 @@ func open(cfg *config.Config, keys session.KeySource, log *slog.Logger, auditTo 
 		RequestTimeout: cfg.Timing.RequestTimeout,
 		Now:            time.Now, Log: log,
 	}
+	if public.Logout, err = s.openLogout(cfg); err != nil {
+		return nil, err
+	}
 	if amend != nil {
 		amend(&public)
 	}
@@ -134,6 +137,21 @@ func open(cfg *config.Config, keys session.KeySource, log *slog.Logger, auditTo 
 	}
 	s.public, err = handlers.New(public)
 	return s, err
+}
+
+// openLogout is nil where no logout tokens are taken.
+func (s *service) openLogout(cfg *config.Config) (*handlers.Logout, error) {
+	if cfg.Session.LogoutAudience == "" {
+		return nil, nil
+	}
+	verifier, err := session.NewLogoutVerifier(session.LogoutConfig{
+		Issuer: cfg.Session.Issuer, Audience: cfg.Session.LogoutAudience, SubjectClaim: cfg.Session.SubjectClaim,
+		Leeway: cfg.Session.Leeway, Keys: s.keys, Now: time.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &handlers.Logout{Verifier: verifier, Revocations: s.revocations}, nil
 }
 
 // openDispenser opens the vendor's client, Redis, and what stands between.
