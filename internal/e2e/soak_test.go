@@ -54,10 +54,13 @@ func TestSoak(t *testing.T) {
 	if leaks != nil {
 		t.Error(leaks)
 	}
-	if len(summary.Faults) < 4 || summary.Granted[history.Pool] < 50 || summary.Granted[history.Replay] < 10 {
+	if len(summary.Faults) < fewestFaults || summary.Granted[history.Pool] < 10 || summary.Granted[history.Replay] < 3 {
 		t.Error("too little happened to show anything")
 	}
 }
+
+// fewestFaults is how many there are in a round, however slow the machine.
+const fewestFaults = 4
 
 // blind is a vendor that repeated tokens while a call to Redis failed, which a
 // busy machine may bring about.
@@ -109,9 +112,9 @@ func newSoak(t *testing.T, stage *stage, written *history.History) *soak {
 		s.counters = append(s.counters, fronts[i], h.twin(t, url, ahead, soakPool, soakTimes))
 	}
 	s.deck = map[string]func(){
-		"process killed": func() { fronts[rand.IntN(len(fronts))].kill() },
+		"process killed":              func() { fronts[rand.IntN(len(fronts))].kill() },
+		"vendor " + string(repeating): s.repeat,
 	}
-	s.deck["vendor "+string(repeating)] = s.repeat
 	for _, mood := range []mood{slow, erring, hanging} {
 		s.deck["vendor "+string(mood)] = func() {
 			s.mill.feel(mood)
@@ -135,6 +138,7 @@ func (s *soak) repeat() {
 	s.mill.feel(repeating)
 	dwell()
 	s.mill.feel(well)
+	s.awaitWell("tokens were repeated")
 	if failures() > before {
 		s.written.Fault(blind, 1)
 	}
@@ -153,14 +157,14 @@ func (s *soak) run(d time.Duration) {
 	defer callers.Wait()
 	defer stop()
 	s.awaitWell("the beginning")
-	for {
+	for done := 0; ; {
 		kinds := slices.Collect(maps.Keys(s.deck))
 		rand.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
 		for _, kind := range kinds {
 			s.deck[kind]()
 			s.written.Fault(kind, 1)
 			s.awaitWell(kind)
-			if time.Now().After(end) {
+			if done++; done >= fewestFaults && time.Now().After(end) {
 				s.written.Fault("reply lost", s.stage.lost())
 				return
 			}
