@@ -218,40 +218,6 @@ func TestExpressionsSeeTheClaimsAsTheyAre(t *testing.T) {
 	}
 }
 
-func TestAnEvaluationIsStoppedAtItsCostAndSize(t *testing.T) {
-	t.Parallel()
-	claims := map[string]any{"s": strings.Repeat("a", 1<<10), "large": strings.Repeat("a", 16<<10), "re": strings.Repeat("(a{1000})", 50)}
-	for name, tt := range map[string]struct{ expression, detail string }{
-		"three nested loops over a claim":     {`claims.s.split("").all(a, claims.s.split("").all(b, claims.s.split("").all(c, a + b + c != "")))`, "cost limit"},
-		"a loop whose result is an or away":   {`claims.s.split("").all(a, claims.s.split("").all(b, claims.s.split("").all(c, true))) || true`, "cost limit"},
-		"a text that grows by its own length": {`claims.large.replace("", claims.large) != "" || true`, "too large"},
-		"a text that is joined from itself":   {`claims.s.split("").map(x, claims.large).join() != "" || true`, "too large"},
-		"a text that grows twice":             {`claims.s.replace("a", "aaaaaaaa").replace("a", claims.s) != ""`, "too large"},
-		"a long text that is searched":        {`claims.large.split("").all(x, claims.large.indexOf("b") < 0)`, "cost limit"},
-	} {
-		p := read(t, "tokens: {batch_scribe: {allow: '"+tt.expression+"'}}")
-		_, err := p.DecideToken(policy.Caller{Claims: claims}, "batch_scribe")
-		if r := refused(t, err); r.Cause != policy.Overrun || !strings.Contains(r.Detail.Error(), tt.detail) {
-			t.Errorf("%s: %v: %v", name, r, r.Detail)
-		}
-	}
-	// A regular expression out of a claim has a bound of its own.
-	p := read(t, "tokens: {batch_scribe: {allow: 'sub.matches(claims.re)'}}")
-	_, err := p.DecideToken(policy.Caller{Claims: claims}, "batch_scribe")
-	if r := refused(t, err); !r.Broken() {
-		t.Errorf("%v", r)
-	}
-	// What policies do in earnest is far from the bounds.
-	groups := make([]any, 500)
-	for i := range groups {
-		groups[i] = "group"
-	}
-	p = read(t, "tokens: {batch_scribe: {allow: '!claims.groups.exists(g, g == \"admins\" || g.startsWith(\"x\"))'}}")
-	if _, err := p.DecideToken(policy.Caller{Claims: map[string]any{"groups": groups}}, "batch_scribe"); err != nil {
-		t.Errorf("%v: %v", err, errors.Unwrap(err))
-	}
-}
-
 func TestThePoliciesInTheREADMEAreGood(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("../../README.md")
