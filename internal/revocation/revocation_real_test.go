@@ -54,6 +54,22 @@ func TestAnEndingIsWrittenBackToARedisThatLostIt(t *testing.T) {
 	eventually(t, "who comes late knows", func() bool { return isEnded(late, "ada") })
 }
 
+func TestAnEndingIsWrittenBackToARedisThatWasEmptied(t *testing.T) {
+	t.Parallel()
+	server := testredis.Start(t)
+	list := open(t, at(server.URL))
+	run(t, list)
+	if err := list.End(t.Context(), subject("ada")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := server.Client().FlushAll(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it is written back", func() bool { return len(marks(t, server.Client())) == 1 })
+	}
+}
+
 func TestAnEndingIsWrittenBackAfterAFailOverThatLostIt(t *testing.T) {
 	t.Parallel()
 	primary, replica := testredis.StartTCP(t), testredis.StartTCP(t)

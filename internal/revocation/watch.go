@@ -58,15 +58,22 @@ func (l *List) look(ctx context.Context) {
 		if i != 0 && i != w.turn && !w.away[i] {
 			continue
 		}
-		owner, err := l.read(ctx, sh)
+		owner, empty, err := l.read(ctx, sh)
 		if err != nil {
 			w.away[i] = true
 			continue
 		}
 		if known, ok := w.owners[i]; ok && owner != known || w.away[i] {
-			l.oweKnown(i)
+			l.oweKnown(sh)
 			if i == 0 {
 				w.last = beginning // its log may be another
+			}
+		}
+		if i == 0 && empty {
+			// Somebody has emptied it; what else is gone does not show.
+			w.last = beginning
+			for _, sh := range all {
+				l.oweKnown(sh)
 			}
 		}
 		w.owners[i] = owner
@@ -81,8 +88,8 @@ func (l *List) look(ctx context.Context) {
 }
 
 // read keeps what is new in the log, which only the first shard has, and
-// returns who the server is.
-func (l *List) read(ctx context.Context, sh *shard.Shard) (owner string, err error) {
+// returns who the server is and whether there is nothing in its log.
+func (l *List) read(ctx context.Context, sh *shard.Shard) (owner string, empty bool, err error) {
 	news := 0
 	defer func() {
 		if news > 0 {
@@ -92,14 +99,14 @@ func (l *List) read(ctx context.Context, sh *shard.Shard) (owner string, err err
 	for {
 		reply, err := l.cfg.Shards.Run(ctx, sh, l.scripts.look, []string{logKey(sh)}, l.cfg.FixedOwner, l.watch.last, batch)
 		if err != nil {
-			return "", err
+			return "", false, err
 		}
 		fields, err := shard.Texts(reply)
-		if err != nil || len(fields)%4 != 1 {
-			return "", shard.ErrOddAnswer
+		if err != nil || len(fields)%4 != 2 {
+			return "", false, shard.ErrOddAnswer
 		}
 		now := l.cfg.Now()
-		for entry := fields[1:]; len(entry) > 0; entry = entry[4:] {
+		for entry := fields[2:]; len(entry) > 0; entry = entry[4:] {
 			at, _ := strconv.ParseInt(entry[2], 10, 64)
 			life, _ := strconv.ParseInt(entry[3], 10, 64)
 			if l.learn(entry[1], mark{at: time.UnixMicro(at), until: now.Add(time.Duration(life) * time.Millisecond)}) {
@@ -107,8 +114,8 @@ func (l *List) read(ctx context.Context, sh *shard.Shard) (owner string, err err
 			}
 			l.watch.last = entry[0]
 		}
-		if len(fields) < 1+4*batch {
-			return fields[0], nil
+		if len(fields) < 2+4*batch {
+			return fields[0], fields[1] == "0", nil
 		}
 	}
 }
@@ -136,7 +143,7 @@ func (l *List) debts(index int) (hashes []string) {
 }
 
 // oweKnown notes that a shard may lack all that is known.
-func (l *List) oweKnown(index int) {
+func (l *List) oweKnown(sh *shard.Shard) {
 	l.mu.RLock()
 	hashes := make([]string, 0, len(l.ends))
 	for hash := range l.ends {
@@ -144,7 +151,7 @@ func (l *List) oweKnown(index int) {
 	}
 	l.mu.RUnlock()
 	for _, hash := range hashes {
-		l.owe(index, hash)
+		l.owe(sh.Index, hash)
 	}
 }
 
