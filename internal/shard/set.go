@@ -146,11 +146,10 @@ func (s *Set) Do(ctx context.Context, sh *Shard, words ...any) (any, error) {
 	err := s.cfg.Redis.Process(ctx, cmd)
 	if err == nil || errors.Is(err, redis.Nil) || isNoScript(err) {
 		sh.breaker.RecordSuccess()
-		if sh.down.Swap(false) {
-			s.downs.Add(-1)
-		}
-		if s.downs.Load() == 0 {
-			s.cfg.State.Up()
+		// An answer that comes late, to a call from before the breaker opened,
+		// does not close it: others are still turned away.
+		if sh.breaker.IsClosed() {
+			s.up(sh)
 		}
 		if errors.Is(err, redis.Nil) {
 			err = nil
@@ -164,6 +163,15 @@ func (s *Set) Do(ctx context.Context, sh *Shard, words ...any) (any, error) {
 	s.cfg.State.Down(reason(err))
 	s.cfg.Log.DebugContext(ctx, "a call to redis failed", "error", err)
 	return nil, fmt.Errorf("%w: %w", ErrAway, err)
+}
+
+func (s *Set) up(sh *Shard) {
+	if sh.down.Swap(false) {
+		s.downs.Add(-1)
+	}
+	if s.downs.Load() == 0 {
+		s.cfg.State.Up()
+	}
 }
 
 // reason is a short word for why Redis did not answer.
