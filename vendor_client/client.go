@@ -1,5 +1,5 @@
-// Package vendorclient asks ElevenLabs for single-use tokens with the API key
-// that never leaves the server.
+// Package vendorclient asks ElevenLabs for single-use tokens, and for credentials of
+// its agents, with the API key that never leaves the server.
 //
 // The key goes nowhere but into the xi-api-key header of a call to the
 // configured host: no redirect is followed, and no error or log line holds it

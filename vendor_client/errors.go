@@ -61,16 +61,17 @@ func (k Kind) down() bool {
 	return slices.Contains([]Kind{KindServerError, KindTimeout, KindUnreachable}, k)
 }
 
-// Error is a vendor call that brought no token. It holds nothing of the
+// Error is a vendor call that brought no credential. It holds nothing of the
 // vendor's answer but what was checked, and nothing of the key.
 type Error struct {
-	Operation  string // "mint"
+	Operation  string // "mint", "signed_url" or "conversation_token"
 	Kind       Kind
 	Status     int           // the HTTP status; 0 where none came
 	RetryAfter time.Duration // what the vendor or the breaker asks for; 0 for nothing
 	RequestID  string        // the vendor's id of the call, for its support
 	Permission string        // what the key lacks, where the vendor says so
-	// MayHaveMinted is false only where no call can have made a token.
+	// MayHaveMinted is false only where no call can have made a token or another
+	// credential.
 	MayHaveMinted bool
 }
 

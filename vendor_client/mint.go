@@ -14,11 +14,24 @@ import (
 	"farebox/internal/secret"
 )
 
+// The operations, as errors name them.
 const (
-	operationMint = "mint"
-	// maxBody bounds an answer after decompression.
-	maxBody = 64 << 10
+	operationMint              = "mint"
+	operationSignedURL         = "signed_url"
+	operationConversationToken = "conversation_token"
 )
+
+// maxBody bounds an answer after decompression.
+const maxBody = 64 << 10
+
+// order is one thing to be made by the vendor.
+type order struct {
+	operation    string
+	method, path string // with the query
+	// read finds what was made in the body of a success, and says false where it
+	// is not there or not to be handed out.
+	read func(body []byte) (Credential, bool)
+}
 
 // Mint has the vendor make one token. Calls that end in a passing error are
 // made again, a few times, with growing random pauses or what the vendor asks
@@ -27,24 +40,35 @@ const (
 //
 // An error is an *Error, or ctx's own where the caller gave up.
 func (c *Client) Mint(ctx context.Context, t TokenType) (Token, error) {
+	made, err := c.obtain(ctx, order{
+		operation: operationMint, method: http.MethodPost, path: "/v1/single-use-token/" + string(t), read: readToken,
+	})
+	if err != nil {
+		return Token{}, err
+	}
+	return Token{Value: made.Value, Type: t, RequestedAt: made.RequestedAt}, nil
+}
+
+// obtain has the vendor make what o asks for, as Mint says.
+func (c *Client) obtain(ctx context.Context, o order) (Credential, error) {
 	mayHaveMinted := false
 	for attempt := 1; ; attempt++ {
-		token, err := c.mintOnce(ctx, t)
+		made, err := c.obtainOnce(ctx, o)
 		if err == nil {
-			return token, nil
+			return made, nil
 		}
 		mayHaveMinted = mayHaveMinted || err.MayHaveMinted
 		err.MayHaveMinted = mayHaveMinted
 		c.log(ctx, err, attempt)
 		if errors.Is(ctx.Err(), context.Canceled) {
-			return Token{}, ctx.Err()
+			return Credential{}, ctx.Err()
 		}
 		pause := err.RetryAfter + backoff(attempt)
 		if attempt == maxAttempts || !(err.Kind.busy() || err.Kind.down()) || !leavesTime(ctx, pause) {
-			return Token{}, err
+			return Credential{}, err
 		}
 		if c.cfg.Sleep(ctx, pause) != nil {
-			return Token{}, err
+			return Credential{}, err
 		}
 	}
 }
@@ -75,22 +99,22 @@ var mends = map[Kind]string{
 	KindAddressRefused:   "add this server's address to the key's allowed addresses",
 }
 
-// mintOnce makes one call, when it is its turn.
-func (c *Client) mintOnce(ctx context.Context, t TokenType) (Token, *Error) {
+// obtainOnce makes one call, when it is its turn.
+func (c *Client) obtainOnce(ctx context.Context, o order) (Credential, *Error) {
 	// While it is open nobody queues: who waits behind a vendor that is away
 	// waits for nothing.
 	if remaining := c.breaker.RemainingDelay(); c.breaker.IsOpen() && remaining > 0 {
-		return Token{}, breakerOpen(remaining)
+		return Credential{}, o.breakerOpen(remaining)
 	}
-	free, err := c.turn(ctx)
+	free, err := c.turn(ctx, o)
 	if err != nil {
-		return Token{}, err
+		return Credential{}, err
 	}
 	defer free()
 	if !c.breaker.TryAcquirePermit() {
-		return Token{}, breakerOpen(c.breaker.RemainingDelay())
+		return Credential{}, o.breakerOpen(c.breaker.RemainingDelay())
 	}
-	token, err := c.call(ctx, t)
+	made, err := c.call(ctx, o)
 	switch {
 	case err == nil || !err.Kind.down():
 		c.breaker.RecordSuccess()
@@ -101,39 +125,39 @@ func (c *Client) mintOnce(ctx context.Context, t TokenType) (Token, *Error) {
 		// has to end.
 		c.breaker.RecordFailure()
 	}
-	return token, err
+	return made, err
 }
 
-func breakerOpen(remaining time.Duration) *Error {
-	return &Error{Operation: operationMint, Kind: KindBreakerOpen, RetryAfter: remaining}
+func (o order) breakerOpen(remaining time.Duration) *Error {
+	return &Error{Operation: o.operation, Kind: KindBreakerOpen, RetryAfter: remaining}
 }
 
 // turn waits for one of the slots, in a bounded queue.
-func (c *Client) turn(ctx context.Context) (free func(), _ *Error) {
+func (c *Client) turn(ctx context.Context, o order) (free func(), _ *Error) {
 	select {
 	case c.queue <- struct{}{}:
 	default:
-		return nil, &Error{Operation: operationMint, Kind: KindQueueFull}
+		return nil, &Error{Operation: o.operation, Kind: KindQueueFull}
 	}
 	select {
 	case c.slots <- struct{}{}:
 		return func() { <-c.slots; <-c.queue }, nil
 	case <-ctx.Done():
 		<-c.queue
-		return nil, &Error{Operation: operationMint, Kind: KindTimeout}
+		return nil, &Error{Operation: o.operation, Kind: KindTimeout}
 	}
 }
 
-func (c *Client) call(ctx context.Context, t TokenType) (Token, *Error) {
+func (c *Client) call(ctx context.Context, o order) (Credential, *Error) {
 	var sent atomic.Bool
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteHeaders: func() { sent.Store(true) },
 	})
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/v1/single-use-token/"+string(t), http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, o.method, c.base+o.path, http.NoBody)
 	if err != nil {
-		return Token{}, &Error{Operation: operationMint, Kind: KindUnreachable}
+		return Credential{}, &Error{Operation: o.operation, Kind: KindUnreachable}
 	}
 	request.Header.Set("xi-api-key", c.cfg.APIKey.Reveal())
 	request.Header.Set("Accept", "application/json")
@@ -143,49 +167,55 @@ func (c *Client) call(ctx context.Context, t TokenType) (Token, *Error) {
 	requestedAt := c.cfg.Now()
 	answer, err := c.http.Do(request)
 	if err != nil {
-		return Token{}, broken(ctx, sent.Load())
+		return Credential{}, o.broken(ctx, sent.Load())
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode == http.StatusSwitchingProtocols {
 		// Its body is the bare connection, which no time-out ends.
-		return Token{}, c.classify(operationMint, answer, nil)
+		return Credential{}, c.classify(o.operation, answer, nil)
 	}
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxBody+1))
 	switch {
 	case answer.StatusCode != http.StatusOK:
-		return Token{}, c.classify(operationMint, answer, body)
+		return Credential{}, c.classify(o.operation, answer, body)
 	case err != nil:
-		return Token{}, broken(ctx, true)
+		return Credential{}, o.broken(ctx, true)
 	case len(body) > maxBody:
-		return Token{}, &Error{Operation: operationMint, Kind: KindBodyTooLarge, Status: answer.StatusCode, MayHaveMinted: true}
+		return Credential{}, &Error{Operation: o.operation, Kind: KindBodyTooLarge, Status: answer.StatusCode, MayHaveMinted: true}
 	}
-	value, ok := readToken(body)
+	made, ok := o.read(body)
 	if !ok {
-		return Token{}, &Error{Operation: operationMint, Kind: KindNoToken, Status: answer.StatusCode, MayHaveMinted: true}
+		return Credential{}, &Error{Operation: o.operation, Kind: KindNoToken, Status: answer.StatusCode, MayHaveMinted: true}
 	}
-	return Token{Value: value, Type: t, RequestedAt: requestedAt}, nil
+	made.RequestedAt = requestedAt
+	return made, nil
 }
 
 // broken is a call without a whole answer.
-func broken(ctx context.Context, sent bool) *Error {
-	e := &Error{Operation: operationMint, Kind: KindUnreachable, MayHaveMinted: sent}
+func (o order) broken(ctx context.Context, sent bool) *Error {
+	e := &Error{Operation: o.operation, Kind: KindUnreachable, MayHaveMinted: sent}
 	if ctx.Err() != nil {
 		e.Kind = KindTimeout
 	}
 	return e
 }
 
-// readToken reads {"token":"…"}: one object, nothing after it, and the member
-// spelt exactly.
-func readToken(body []byte) (secret.Text, bool) {
+// readToken reads {"token":"…"}.
+func readToken(body []byte) (Credential, bool) {
+	value, ok := member(body, "token")
+	return Credential{Value: secret.New(value)}, ok
+}
+
+// member is a usable text in an object with nothing after it, its name spelt
+// exactly.
+func member(body []byte, name string) (value string, ok bool) {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(body, &members) != nil {
-		return secret.Text{}, false
+		return "", false
 	}
-	var value string
-	raw, there := members["token"]
+	raw, there := members[name]
 	if !there || bytes.Equal(raw, []byte("null")) || json.Unmarshal(raw, &value) != nil || !usable(value) {
-		return secret.Text{}, false
+		return "", false
 	}
-	return secret.New(value), true
+	return value, true
 }

@@ -62,58 +62,84 @@ func TestEveryFaultOfTheSandboxIsKnownToTheClient(t *testing.T) {
 			t.Errorf("the fault %s is not in this table", kind)
 		}
 	}
+	calls := map[string]func(context.Context, *vendorclient.Client) error{
+		"mint": func(ctx context.Context, c *vendorclient.Client) error {
+			_, err := c.Mint(ctx, vendorclient.BatchScribe)
+			return err
+		},
+		"signed_url": func(ctx context.Context, c *vendorclient.Client) error {
+			_, err := c.SignedURL(ctx, "agent_1")
+			return err
+		},
+		"conversation_token": func(ctx context.Context, c *vendorclient.Client) error {
+			_, err := c.ConversationToken(ctx, "agent_1", "ada")
+			return err
+		},
+	}
 	for fault, byShape := range tests {
 		for shape, want := range byShape {
-			t.Run(fault+" "+shape, func(t *testing.T) {
-				t.Parallel()
-				vendor, err := sandbox.New(sandbox.Config{})
-				if err != nil {
-					t.Fatal(err)
+			for operation, call := range calls {
+				if fault == "same_token" && operation != "mint" {
+					continue // which the sandbox has for tokens alone
 				}
-				server := httptest.NewServer(vendor.Handler())
-				t.Cleanup(server.Close)
-				base, err := url.Parse(server.URL)
-				if err != nil {
-					t.Fatal(err)
-				}
-				timeout := 10 * time.Second
-				if fault == "hang" {
-					timeout = 30 * time.Millisecond
-				}
-				client, err := vendorclient.New(vendorclient.Config{
-					BaseURL: base, APIKey: secret.New("sandbox"), Timeout: timeout, Concurrency: 2,
-					Now: time.Now, Log: slog.New(slog.DiscardHandler),
-					Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+				t.Run(operation+" "+fault+" "+shape, func(t *testing.T) {
+					t.Parallel()
+					meetFault(t, sandbox.Fault{Operation: operation, Kind: fault, Shape: shape, DelayMS: 1}, want, call)
 				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(client.Close)
-				if err := vendor.Inject(sandbox.Fault{Operation: "mint", Kind: fault, Shape: shape, DelayMS: 1}); err != nil {
-					t.Fatal(err)
-				}
-				_, err = client.Mint(t.Context(), vendorclient.BatchScribe)
-				var got vendorclient.Kind
-				var vendorError *vendorclient.Error
-				if errors.As(err, &vendorError) {
-					got = vendorError.Kind
-				}
-				if got != want || (err == nil) != (want == "") {
-					t.Errorf("error = %v, want %q", err, want)
-				}
-				if vendorError != nil && fault == "scope_missing" && vendorError.Permission != "speech_to_text" {
-					t.Errorf("permission = %q", vendorError.Permission)
-				}
-				vendor.ClearFaults()
-				if _, err := client.Mint(t.Context(), vendorclient.BatchScribe); err != nil {
-					t.Errorf("once the fault is gone: %v", err)
-				}
-				for _, call := range vendor.Calls() {
-					if call.Headers["Cache-Control"] != "no-store" {
-						t.Errorf("a call without no-store: %v", call.Headers)
-					}
-				}
-			})
+			}
+		}
+	}
+}
+
+// meetFault makes calls of one operation while the sandbox has a fault, and once
+// it has none.
+func meetFault(t *testing.T, fault sandbox.Fault, want vendorclient.Kind, call func(context.Context, *vendorclient.Client) error) {
+	t.Helper()
+	vendor, err := sandbox.New(sandbox.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(vendor.Handler())
+	t.Cleanup(server.Close)
+	base, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	timeout := 10 * time.Second
+	if fault.Kind == "hang" {
+		timeout = 30 * time.Millisecond
+	}
+	client, err := vendorclient.New(vendorclient.Config{
+		BaseURL: base, APIKey: secret.New("sandbox"), Timeout: timeout, Concurrency: 2,
+		Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	if err := vendor.Inject(fault); err != nil {
+		t.Fatal(err)
+	}
+	err = call(t.Context(), client)
+	var got vendorclient.Kind
+	var vendorError *vendorclient.Error
+	if errors.As(err, &vendorError) {
+		got = vendorError.Kind
+	}
+	if got != want || (err == nil) != (want == "") {
+		t.Errorf("error = %v, want %q", err, want)
+	}
+	if vendorError != nil && fault.Kind == "scope_missing" && vendorError.Permission != "speech_to_text" {
+		t.Errorf("permission = %q", vendorError.Permission)
+	}
+	vendor.ClearFaults()
+	if err := call(t.Context(), client); err != nil {
+		t.Errorf("once the fault is gone: %v", err)
+	}
+	for _, call := range vendor.Calls() {
+		if call.Headers["Cache-Control"] != "no-store" {
+			t.Errorf("a call without no-store: %v", call.Headers)
 		}
 	}
 }

@@ -39,13 +39,14 @@ func (s *Sandbox) models(x *exchange) {
 	})
 }
 
-// agent reads agent_id, or answers as the vendor does without one.
+// agent reads the one agent_id, or answers as the vendor does without one.
 func agent(x *exchange) (string, bool) {
-	id := x.r.URL.Query().Get("agent_id")
-	if id == "" {
+	ids := x.r.URL.Query()["agent_id"]
+	if len(ids) != 1 || ids[0] == "" {
 		writeError(x.w, invalid("query", "agent_id", "Field required"), "")
+		return "", false
 	}
-	return id, id != ""
+	return ids[0], true
 }
 
 func (s *Sandbox) signedURL(x *exchange) {

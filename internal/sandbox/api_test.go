@@ -21,6 +21,7 @@ func TestTheAPI(t *testing.T) {
 		"a signed URL":                  {"GET", "/v1/convai/conversation/get-signed-url?agent_id=a", "k", 200, `ws://127.0.0.1`},
 		"a signed URL for single use":   {"GET", "/v1/convai/conversation/get-signed-url?agent_id=a&include_conversation_id=true", "k", 200, `conversation_id`},
 		"a signed URL without agent":    {"GET", "/v1/convai/conversation/get-signed-url", "k", 422, `detail`},
+		"a signed URL for two agents":   {"GET", "/v1/convai/conversation/get-signed-url?agent_id=a&agent_id=b", "k", 422, `agent_id`},
 		"a conversation token":          {"GET", "/v1/convai/conversation/token?agent_id=a&participant_name=p", "k", 200, `"conversation_id"`},
 		"a signed URL for single maybe": {"GET", "/v1/convai/conversation/get-signed-url?agent_id=a&include_conversation_id=yes", "k", 422, `include_conversation_id`},
 		"an empty key":                  {"POST", "/v1/single-use-token/realtime_scribe", " ", 401, `invalid_api_key`},
