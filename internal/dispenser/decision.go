@@ -54,7 +54,7 @@ func (s *store) claim(ctx context.Context, a *attempt) (decision, error) {
 		len(a.callers), len(marks), a.marks.Issued(), a.claim, a.fingerprint, milliseconds(s.claimLife()), a.useless,
 		microseconds(limits.PerUser.Interval()), limits.PerUser.Count, limits.PerUserDaily,
 		microseconds(limits.Global.Interval()), limits.Global.Count,
-		flag(s.cfg.Pool.Max > 0), s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge), milliseconds(s.cfg.ReplayWindow))
+		flag(s.cfg.Pool.Max > 0 && a.Bespoke == nil), s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge), milliseconds(s.cfg.ReplayWindow))
 	if err != nil {
 		return decision{}, err
 	}
@@ -160,9 +160,9 @@ func globalKey(sh *shard.Shard) string                { return sh.Key("g") }
 func failureKey(sh *shard.Shard, claim string) string { return sh.Key("f:" + claim) }
 
 func userKeys(sh *shard.Shard, a *attempt) []string {
-	keys := make([]string, len(a.callers))
+	keys, name := make([]string, len(a.callers)), a.name()
 	for i, caller := range a.callers {
-		keys[i] = sh.Key("u:" + caller + ":" + string(a.Type))
+		keys[i] = sh.Key("u:" + caller + ":" + name)
 	}
 	return keys
 }

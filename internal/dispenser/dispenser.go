@@ -1,5 +1,5 @@
-// Package dispenser hands out the vendor's single-use tokens, each at most
-// once, under limits.
+// Package dispenser hands out the vendor's single-use tokens, and what is made
+// for one caller alone, each at most once, under limits.
 //
 // A request goes one way: one Redis script decides it (is it a replay? is it
 // over a limit? else charge, and take a token that was made ahead out of the
@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"farebox/internal/limit"
 	"farebox/internal/secret"
 	vendorclient "farebox/vendor_client"
 )
@@ -112,9 +113,10 @@ func (d *Dispenser) Close(ctx context.Context) error {
 	}
 }
 
-// Dispense hands out a token, or says why not: ErrSessionEnded,
-// ErrRevocationsUnknown, a *LimitError, ErrKeyReused, ErrInProgress, ErrRepeatedToken, a *vendorclient.Error, or the context's own
-// error. No token is minted for a request that is refused.
+// Dispense hands out a token, or what is bespoke, or says why not:
+// ErrSessionEnded, ErrRevocationsUnknown, a *LimitError, ErrKeyReused,
+// ErrInProgress, ErrRepeatedToken, a *vendorclient.Error, or the context's own
+// error. Nothing is minted for a request that is refused.
 func (d *Dispenser) Dispense(ctx context.Context, req Request) (Grant, error) {
 	a := d.newAttempt(req)
 	if d.cfg.Revocations.Ended(a.marks) {
@@ -143,7 +145,9 @@ func (d *Dispenser) dispense(ctx context.Context, a *attempt) (Grant, error) {
 		switch decision.outcome {
 		case outcomeGranted:
 			d.local.record(a)
-			d.refill.asked(ctx, a, decision)
+			if a.Bespoke == nil {
+				d.refill.asked(ctx, a, decision)
+			}
 			a.pooled = decision.sealed
 			if decision.pooled {
 				grant, err := d.openKept(a, decision)
@@ -197,7 +201,7 @@ func (d *Dispenser) dispenseAlone(ctx context.Context, a *attempt) (Grant, error
 	if limited != "" {
 		return Grant{}, newLimitError(limited, states)
 	}
-	token, err := d.mintFor(ctx, a.Type)
+	made, err := d.mintFor(ctx, a)
 	d.letGo(ctx, a)
 	if err != nil {
 		if mayGiveBack(err) {
@@ -205,11 +209,16 @@ func (d *Dispenser) dispenseAlone(ctx context.Context, a *attempt) (Grant, error
 		}
 		return Grant{}, err
 	}
+	return d.grant(a, made, SourceMint, states), nil
+}
+
+// grant is what was made for an attempt.
+func (d *Dispenser) grant(a *attempt, made vendorclient.Credential, source Source, limits []limit.State) Grant {
 	return Grant{
-		Token: token.Value, Type: a.Type, Source: SourceMint,
-		ExpiresAt: token.RequestedAt.Add(d.cfg.TokenLifetime),
-		Limits:    states,
-	}, nil
+		Token: made.Value, Type: a.Type, ConversationID: made.ConversationID, Source: source,
+		ExpiresAt: made.RequestedAt.Add(d.lifetime(a)),
+		Limits:    limits,
+	}
 }
 
 // openKept opens what Redis keeps: a token of the pool, or an answer.
@@ -226,9 +235,11 @@ func (d *Dispenser) openKept(a *attempt, decision decision) (Grant, error) {
 		return Grant{}, err
 	}
 	// A server whose clock is behind the one before it makes nothing younger.
-	life := d.cfg.TokenLifetime - max(decision.now.Sub(mintedAt), 0)
+	life := d.lifetime(a) - max(decision.now.Sub(mintedAt), 0)
 	if life < MinimumLife {
 		return Grant{}, errors.New("too little of its life is left")
 	}
-	return Grant{Token: value, Type: a.Type, ExpiresAt: decision.asOf.Add(life)}, nil
+	grant := Grant{Type: a.Type, ExpiresAt: decision.asOf.Add(life)}
+	grant.Token, grant.ConversationID = fromKept(value)
+	return grant, nil
 }

@@ -183,6 +183,7 @@ func suite(t *testing.T, owner string, but map[string]string, connect func(*test
 	maps.Copy(tests, poolSuite)
 	maps.Copy(tests, attemptSuite)
 	maps.Copy(tests, endedSuite)
+	maps.Copy(tests, bespokeSuite)
 	for name := range but {
 		if tests[name] == nil {
 			t.Errorf("there is no test %q", name)

@@ -19,9 +19,9 @@ type localLimits struct {
 	global time.Time // theoretical arrival time
 }
 
-type userType struct{ caller, tokenType string }
+type userType struct{ caller, name string }
 
-// usage is one caller's use of one type. It is a value: updates replace it.
+// usage is one caller's use of one type, or of what else has limits of its own. It is a value: updates replace it.
 type usage struct {
 	tat  time.Time
 	day  int64
@@ -92,4 +92,4 @@ func (l *localLimits) giveBack(a *attempt) {
 	})
 }
 
-func (l *localLimits) key(a *attempt) userType { return userType{a.callers[0], string(a.Type)} }
+func (l *localLimits) key(a *attempt) userType { return userType{a.callers[0], a.name()} }

@@ -9,13 +9,13 @@ import (
 	vendorclient "farebox/vendor_client"
 )
 
-// serve has a token for a claimed request that its own pool had none for, and
-// keeps the answer where there is a key.
+// serve has what a claimed request asks for and its own pool had not, and keeps
+// the answer where there is a key.
 func (d *Dispenser) serve(ctx context.Context, a *attempt, decision decision) (Grant, error) {
-	token, source, err := d.takeElsewhere(ctx, a), SourcePool, error(nil)
-	if token.Value.IsZero() {
+	made, source, err := asCredential(d.takeElsewhere(ctx, a)), SourcePool, error(nil)
+	if made.Value.IsZero() {
 		source = SourceMint
-		token, err = d.mintFor(ctx, a.Type)
+		made, err = d.mintFor(ctx, a)
 	}
 	if err != nil {
 		if mayGiveBack(err) {
@@ -24,15 +24,11 @@ func (d *Dispenser) serve(ctx context.Context, a *attempt, decision decision) (G
 		d.release(ctx, a, decision, err)
 		return Grant{}, err
 	}
-	grant := Grant{
-		Token: token.Value, Type: a.Type, Source: source,
-		ExpiresAt: token.RequestedAt.Add(d.cfg.TokenLifetime),
-		Limits:    decision.states,
-	}
+	grant := d.grant(a, made, source, decision.states)
 	if !a.keyed() {
 		return grant, nil
 	}
-	sealed, err := d.seal.sealAnswer(a, token.Value, decision.at(token.RequestedAt))
+	sealed, err := d.seal.sealAnswer(a, toKept(made), decision.at(made.RequestedAt))
 	if err != nil {
 		return Grant{}, fmt.Errorf("dispenser: seal an answer: %w", err)
 	}
@@ -58,7 +54,7 @@ func (d *Dispenser) serve(ctx context.Context, a *attempt, decision decision) (G
 // reply took counts as handed out.
 func (d *Dispenser) takeElsewhere(ctx context.Context, a *attempt) vendorclient.Token {
 	shards, err := d.cfg.Shards.All(ctx)
-	if err != nil || len(shards) == 1 || d.cfg.Pool.Max == 0 {
+	if err != nil || len(shards) == 1 || d.cfg.Pool.Max == 0 || a.Bespoke != nil {
 		return vendorclient.Token{}
 	}
 	var fullest *stock
@@ -86,8 +82,8 @@ func (d *Dispenser) takeElsewhere(ctx context.Context, a *attempt) vendorclient.
 	return vendorclient.Token{Value: value, Type: a.Type, RequestedAt: clock.local(mintedAt)}
 }
 
-// mintFor waits for a token that the vendor never gave before.
-func (d *Dispenser) mintFor(ctx context.Context, t vendorclient.TokenType) (vendorclient.Token, error) {
+// mintToken waits for a token that the vendor never gave before.
+func (d *Dispenser) mintToken(ctx context.Context, t vendorclient.TokenType) (vendorclient.Token, error) {
 	for try := range mostRepeats {
 		token, err := d.desk.wait(ctx, t)
 		switch {
@@ -95,16 +91,21 @@ func (d *Dispenser) mintFor(ctx context.Context, t vendorclient.TokenType) (vend
 			return vendorclient.Token{}, afterRepeats(try, err)
 		case d.cfg.Now().Sub(token.RequestedAt) > d.cfg.TokenLifetime-d.cfg.ReplayWindow-MinimumLife:
 			// It took so long that the caller would have too little of it.
-			return vendorclient.Token{}, &vendorclient.Error{Operation: "mint", Kind: vendorclient.KindTimeout, MayHaveMinted: true}
+			return vendorclient.Token{}, tookTooLong()
 		case d.seen.firstAnywhere(ctx, token.Value):
 			if d.refill.moods[t].worked() {
 				d.refill.stirAll(t)
 			}
 			return token, nil
 		}
-		d.warnOfRepeat(t)
+		d.warnOfRepeat(string(t))
 	}
 	return vendorclient.Token{}, ErrRepeatedToken
+}
+
+// tookTooLong is a mint whose token has too little life left.
+func tookTooLong() error {
+	return &vendorclient.Error{Operation: "mint", Kind: vendorclient.KindTimeout, MayHaveMinted: true}
 }
 
 // mint has the vendor make a token that this process has never seen.
@@ -121,7 +122,7 @@ func (d *Dispenser) mint(t vendorclient.TokenType) (vendorclient.Token, error) {
 		if d.seen.firstHere(token.Value) {
 			return token, nil
 		}
-		d.warnOfRepeat(t)
+		d.warnOfRepeat(string(t))
 	}
 	return vendorclient.Token{}, ErrRepeatedToken
 }
@@ -141,8 +142,8 @@ func afterRepeats(tries int, err error) error {
 	return &after
 }
 
-func (d *Dispenser) warnOfRepeat(t vendorclient.TokenType) {
-	d.cfg.Log.Warn("the vendor gave a token twice; it is thrown away", "type", string(t))
+func (d *Dispenser) warnOfRepeat(name string) {
+	d.cfg.Log.Warn("the vendor gave a token twice; it is thrown away", "type", name)
 }
 
 // keepSpare lays a token that nobody waits for into the pool, where nil says, in
@@ -173,7 +174,7 @@ func (d *Dispenser) keepSpare(ctx context.Context, token vendorclient.Token, whe
 	case err != nil:
 		d.cfg.Log.Debug("a token may not have come into the pool; it is thrown away", "error", err)
 	case became == putRepeated:
-		d.warnOfRepeat(token.Type)
+		d.warnOfRepeat(string(token.Type))
 	case became != putKept:
 		d.cfg.Log.Debug("a token did not come into the pool; it is thrown away", "because", became)
 	}

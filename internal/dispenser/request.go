@@ -17,15 +17,18 @@ import (
 	vendorclient "farebox/vendor_client"
 )
 
-// Request is one verified and allowed caller's wish for a token.
+// Request is one verified and allowed caller's wish for a credential.
 type Request struct {
 	Issuer, Subject string // who asks; only hashes of them reach Redis
 	// SessionID, TokenID (jti) and IssuedAt are what the session may have been
 	// ended by; the zero value where it has none.
 	SessionID, TokenID string
 	IssuedAt           time.Time
-	Type               vendorclient.TokenType
-	Limits             limit.Limits
+	// Type is of the single-use token that is asked for; Bespoke is what is asked
+	// for in its place, nil where it is such a token.
+	Type    vendorclient.TokenType
+	Bespoke *Bespoke
+	Limits  limit.Limits
 	// IdempotencyKey names the attempt within the caller; "" for none.
 	IdempotencyKey string
 	// Fingerprint is what must be the same for the key to give the same
@@ -33,23 +36,25 @@ type Request struct {
 	Fingerprint string
 }
 
-// Source is where a token came from.
+// Source is where a credential came from.
 type Source string
 
-// The sources of tokens.
+// The sources.
 const (
 	SourcePool   Source = "pool"
 	SourceMint   Source = "mint"
 	SourceReplay Source = "replay"
 )
 
-// Grant is a token handed out.
+// Grant is a credential handed out.
 type Grant struct {
-	Token     secret.Text
-	Type      vendorclient.TokenType
-	ExpiresAt time.Time // by this machine's clock
-	Source    Source
-	Limits    []limit.State // what is left of the caller's limits; empty for a replay, which costs none
+	Token secret.Text            // or what else was asked for
+	Type  vendorclient.TokenType // "" for what is bespoke
+	// ConversationID is of an agent's conversation, where the vendor tells it.
+	ConversationID string
+	ExpiresAt      time.Time // by this machine's clock
+	Source         Source
+	Limits         []limit.State // what is left of the caller's limits; empty for a replay, which costs none
 }
 
 var (

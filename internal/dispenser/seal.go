@@ -39,7 +39,8 @@ const (
 
 var errUnsealable = errors.New("it was sealed under another secret, host or request")
 
-// sealAnswer seals a token for the same caller repeating the same request.
+// sealAnswer seals a token, or as toKept has it, for the same caller repeating
+// the same request.
 func (s *sealer) sealAnswer(a *attempt, token secret.Text, mintedAt time.Time) ([]byte, error) {
 	return seal(s.secrets[0], replayPurpose, s.answerParts(a), token, mintedAt)
 }
@@ -49,7 +50,7 @@ func (s *sealer) openAnswer(a *attempt, sealed []byte) (secret.Text, time.Time, 
 }
 
 func (s *sealer) answerParts(a *attempt) []string {
-	return []string{s.host, string(a.Type), a.Issuer, a.Subject, a.IdempotencyKey, a.fingerprint}
+	return []string{s.host, a.name(), a.Issuer, a.Subject, a.IdempotencyKey, a.fingerprint}
 }
 
 // sealPooled seals a token for whoever is the next to ask for its type.
