@@ -140,6 +140,7 @@ func fuzzedHandler(f *testing.F) http.Handler {
 	log := slog.New(slog.DiscardHandler)
 	handler, err := handlers.New(handlers.Config{
 		Verifier: verifier, Policy: policy.Default("realtime_scribe"), Hasher: hasher, Audit: nobody{}, Board: health.NewBoard(now, log),
+		Agents:    &vendor{},
 		Dispenser: grants{dispenser.Grant{Token: secret.New("t"), Type: vendorclient.RealtimeScribe, ExpiresAt: now().Add(15 * time.Minute)}},
 		Cookie:    "session", Header: "X-Session",
 		Origins:        origins(f, "https://app.example.com,https://*.preview.example.com"),

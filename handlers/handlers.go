@@ -32,6 +32,7 @@ type Verifier interface {
 // Policy decides who may have what, and how many. Errors are *policy.Refusal.
 type Policy interface {
 	DecideToken(caller policy.Caller, tokenType string) (policy.Decision, error)
+	DecideAgent(caller policy.Caller, agentID string) (policy.Decision, error)
 }
 
 var (
@@ -39,7 +40,7 @@ var (
 	_ Policy = (*policy.File)(nil)
 )
 
-// Dispenser hands out tokens.
+// Dispenser hands out credentials.
 type Dispenser interface {
 	Dispense(ctx context.Context, req dispenser.Request) (dispenser.Grant, error)
 }
@@ -70,6 +71,7 @@ type Config struct {
 	Verifier  Verifier
 	Policy    Policy
 	Dispenser Dispenser
+	Agents    Agents
 	Hasher    *identity.Hasher
 	Audit     Auditor
 	Board     *health.Board
@@ -104,7 +106,7 @@ type server struct {
 
 // New returns the handler of the public listener.
 func New(cfg Config) (http.Handler, error) {
-	if cfg.Verifier == nil || cfg.Policy == nil || cfg.Dispenser == nil || cfg.Hasher == nil || cfg.Audit == nil ||
+	if cfg.Verifier == nil || cfg.Policy == nil || cfg.Dispenser == nil || cfg.Agents == nil || cfg.Hasher == nil || cfg.Audit == nil ||
 		cfg.Board == nil || cfg.Addresses == nil || cfg.RequestTimeout <= 0 || cfg.Now == nil || cfg.Log == nil {
 		return nil, errors.New("handlers: a required field is missing")
 	}
@@ -123,6 +125,8 @@ func New(cfg Config) (http.Handler, error) {
 	e.Use(s.observe, s.recoverPanic, secureHeaders, s.cors, s.guard, s.boundHeaders)
 
 	e.POST("/v1/single-use-token/:token_type", s.token)
+	e.GET("/v1/convai/conversation/get-signed-url", s.signedURL)
+	e.GET("/v1/convai/conversation/token", s.conversationToken)
 	e.GET("/health/live", s.live)
 	e.HEAD("/health/live", s.live)
 	e.GET("/health/ready", s.ready)

@@ -37,6 +37,7 @@ const sessionKey = "a session key of more than 32 bytes, for tests"
 type vendor struct {
 	mu    sync.Mutex
 	calls int
+	asked []string // of what calls for agents were asked
 	err   error
 	gate  chan struct{}
 	panic bool
@@ -58,6 +59,27 @@ func (v *vendor) Mint(ctx context.Context, t vendorclient.TokenType) (vendorclie
 		}
 	}
 	return vendorclient.Token{Value: secret.New(fmt.Sprintf("sutkn_%d", call)), Type: t, RequestedAt: time.Now()}, err
+}
+
+func (v *vendor) SignedURL(ctx context.Context, agentID string) (vendorclient.Credential, error) {
+	return v.forAgent(ctx, "wss://vendor.example/v1/convai/conversation?conversation_signature=", "", "signed_url "+agentID)
+}
+
+func (v *vendor) ConversationToken(ctx context.Context, agentID, participant string) (vendorclient.Credential, error) {
+	return v.forAgent(ctx, "conversation_", "conv_1", "token "+agentID+" "+participant)
+}
+
+func (v *vendor) forAgent(ctx context.Context, before, conversationID, asked string) (vendorclient.Credential, error) {
+	v.mu.Lock()
+	v.asked = append(v.asked, asked)
+	v.mu.Unlock()
+	token, err := v.Mint(ctx, "")
+	if err != nil {
+		return vendorclient.Credential{}, err
+	}
+	return vendorclient.Credential{
+		Value: secret.New(before + token.Value.Reveal()), ConversationID: conversationID, RequestedAt: token.RequestedAt,
+	}, nil
 }
 
 func (v *vendor) count() int {
@@ -165,7 +187,7 @@ func start(t *testing.T, amend ...func(*handlers.Config)) *service {
 	}
 	cfg := handlers.Config{
 		Verifier: verifier, Policy: policy.Default("realtime_scribe", "batch_scribe", "tts_websocket"),
-		Dispenser: dispense, Hasher: hasher, Audit: s.audit, Board: s.board, Cookie: "session", Header: "X-Session",
+		Dispenser: dispense, Agents: s.vendor, Hasher: hasher, Audit: s.audit, Board: s.board, Cookie: "session", Header: "X-Session",
 		Origins:        origins(t, "https://app.example.com,https://*.preview.example.com"),
 		Addresses:      func(*http.Request) (string, string) { return "https://vendor.example", "wss://vendor.example" },
 		RequestTimeout: 10 * time.Second, Now: time.Now, Log: log,
@@ -306,7 +328,7 @@ func wantProblem(t *testing.T, a answer, status int, code string) {
 	case wait != "":
 		t.Errorf("Retry-After = %q", wait)
 	}
-	if challenge := a.Header.Get("WWW-Authenticate"); (status == 401) != (challenge != "") && code != "token_type_not_allowed" {
+	if challenge := a.Header.Get("WWW-Authenticate"); (status == 401) != (challenge != "") && code != "token_type_not_allowed" && code != "agent_not_allowed" {
 		t.Errorf("WWW-Authenticate = %q", challenge)
 	}
 	if got := a.Header.Get("Cache-Control"); got != "no-store" {

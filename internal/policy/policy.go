@@ -3,6 +3,7 @@
 package policy
 
 import (
+	"strings"
 	"time"
 
 	"farebox/internal/limit"
@@ -63,6 +64,14 @@ func Default(tokenTypes ...string) *Policy {
 func (p *Policy) DecideToken(caller Caller, tokenType string) (Decision, error) {
 	e, named := p.tokens[tokenType]
 	return p.decide(caller, e, named)
+}
+
+const longestAgentID = 128
+
+// GoodAgentID reports whether text can be an agent's id: 1 to 128 visible ASCII
+// characters.
+func GoodAgentID(text string) bool {
+	return text != "" && len(text) <= longestAgentID && !strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' })
 }
 
 // DecideAgent decides whether caller may have credentials for an agent, and

@@ -233,10 +233,9 @@ func (r *reader) tokens(node *yaml.Node, p *Policy) {
 }
 
 func (r *reader) agents(node *yaml.Node, p *Policy) {
-	const most = 128
 	for _, f := range r.fields(node, "agents") {
-		if f.name == "" || len(f.name) > most || strings.ContainsFunc(f.name, func(c rune) bool { return c <= ' ' || c > '~' }) {
-			r.fault(f.key, "this is no agent id: it must be of 1 to %d visible ASCII characters", most)
+		if !GoodAgentID(f.name) {
+			r.fault(f.key, "this is no agent id: it must be of 1 to %d visible ASCII characters", longestAgentID)
 		}
 		p.agents[f.name] = r.entry(f.value, "agents."+f.name, "an agent")
 	}

@@ -22,6 +22,7 @@ const (
 	SessionExpired         Code = "session_expired"
 	SessionRevoked         Code = "session_revoked"
 	TokenTypeNotAllowed    Code = "token_type_not_allowed"
+	AgentNotAllowed        Code = "agent_not_allowed"
 	OriginNotAllowed       Code = "origin_not_allowed"
 	UnknownTokenType       Code = "unknown_token_type"
 	NotFound               Code = "not_found"
@@ -50,6 +51,7 @@ var kinds = map[Code]struct {
 	SessionExpired:         {401, "Session expired", "This session has expired. Renew it and try again."},
 	SessionRevoked:         {401, "Session ended", "This session was ended. Sign in again."},
 	TokenTypeNotAllowed:    {403, "Token type not allowed", "This session may not have tokens of this type."},
+	AgentNotAllowed:        {403, "Agent not allowed", "This session may not talk to this agent."},
 	OriginNotAllowed:       {403, "Origin not allowed", "Requests from this origin are not accepted."},
 	UnknownTokenType:       {404, "Unknown token type", "The token types are realtime_scribe, batch_scribe and tts_websocket."},
 	NotFound:               {404, "Not found", "There is nothing at this path."},

@@ -115,7 +115,7 @@ func open(cfg *config.Config, keys session.KeySource, log *slog.Logger, auditTo 
 		return nil, err
 	}
 	public := handlers.Config{
-		Verifier: verifier, Policy: s.policy, Dispenser: s.dispenser, Hasher: hasher,
+		Verifier: verifier, Policy: s.policy, Dispenser: s.dispenser, Agents: s.vendor, Hasher: hasher,
 		Audit: audit, Board: s.board,
 		Cookie: cfg.Session.Cookie, Header: cfg.Session.Header,
 		Origins: origins(cfg.Web.AllowedOrigins), PublicURL: cfg.Web.PublicURL,

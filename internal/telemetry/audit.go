@@ -23,7 +23,8 @@ const (
 type Entry struct {
 	Event       string
 	RequestID   string
-	Type        string // the token's type
+	Type        string // the token's type, "signed_url" or "conversation_token"
+	Agent       string // the agent's id, as the policy names it; "" for tokens
 	Outcome     string // "ok", or the problem's code; "refused" for a policy
 	Source      string // where a token came from; "" for a refusal
 	SubjectHash string // "" where no session was verified
@@ -57,7 +58,7 @@ func NewAudit(w io.Writer) *Audit {
 func (a *Audit) Record(ctx context.Context, e Entry) {
 	attrs := []slog.Attr{slog.Bool("audit", true)}
 	for _, field := range []struct{ name, value string }{
-		{"request_id", e.RequestID}, {"type", e.Type}, {"outcome", e.Outcome}, {"source", e.Source},
+		{"request_id", e.RequestID}, {"type", e.Type}, {"agent", e.Agent}, {"outcome", e.Outcome}, {"source", e.Source},
 		{"sub_hash", e.SubjectHash}, {"sid_hash", e.SessionHash}, {"jti_hash", e.TokenIDHash}, {"token_sha256", hash(e.Token)}, {"client", e.Client},
 	} {
 		if field.value != "" {

@@ -1,0 +1,104 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+
+	"farebox/internal/dispenser"
+	"farebox/internal/policy"
+	"farebox/internal/problem"
+	"farebox/internal/telemetry"
+	vendorclient "farebox/vendor_client"
+
+	"github.com/labstack/echo/v4"
+)
+
+// Agents has the vendor make credentials for conversations with its agents. It
+// is safe for concurrent use.
+type Agents interface {
+	SignedURL(ctx context.Context, agentID string) (vendorclient.Credential, error)
+	ConversationToken(ctx context.Context, agentID, participant string) (vendorclient.Credential, error)
+}
+
+var _ Agents = (*vendorclient.Client)(nil)
+
+// What agents' credentials are called in the audit.
+const (
+	signedURLType         = "signed_url"
+	conversationTokenType = "conversation_token"
+)
+
+type signedURLBody struct {
+	SignedURL string `json:"signed_url"`
+	ExpiresAt string `json:"expires_at"` // RFC 3339, UTC, whole seconds
+	ExpiresIn int64  `json:"expires_in"` // whole seconds, rounded down
+}
+
+// conversationTokenBody has no expiry, since the vendor does not say one.
+type conversationTokenBody struct {
+	Token          string `json:"token"`
+	ConversationID string `json:"conversation_id,omitempty"`
+}
+
+// signedURL is GET /v1/convai/conversation/get-signed-url.
+func (s *server) signedURL(c echo.Context) error {
+	mint := func(ctx context.Context, agentID, _ string) (vendorclient.Credential, error) {
+		return s.Agents.SignedURL(ctx, agentID)
+	}
+	return s.handOut(c, s.askAgent(signedURLType, mint), func(_ echo.Context, grant dispenser.Grant) any {
+		at, in := s.expiry(grant)
+		return signedURLBody{SignedURL: grant.Token.Reveal(), ExpiresAt: at, ExpiresIn: in}
+	})
+}
+
+// conversationToken is GET /v1/convai/conversation/token.
+func (s *server) conversationToken(c echo.Context) error {
+	return s.handOut(c, s.askAgent(conversationTokenType, s.Agents.ConversationToken), func(_ echo.Context, grant dispenser.Grant) any {
+		return conversationTokenBody{Token: grant.Token.Reveal(), ConversationID: grant.ConversationID}
+	})
+}
+
+// askAgent reads requests for what mint makes. Of the query only the agent
+// counts: the rest goes nowhere, so that nobody can take another's name, or have
+// an address signed for more than one use.
+func (s *server) askAgent(
+	name string, mint func(ctx context.Context, agentID, participant string) (vendorclient.Credential, error),
+) func(echo.Context, *telemetry.Entry) (ask, error) {
+	return func(c echo.Context, entry *telemetry.Entry) (ask, error) {
+		entry.Type = name
+		query, err := parseQuery(c.Request())
+		if err != nil {
+			return ask{}, err
+		}
+		ids := query["agent_id"]
+		if len(ids) != 1 || !policy.GoodAgentID(ids[0]) {
+			return ask{}, malformed("The query must have agent_id once, of 1 to 128 visible ASCII characters.")
+		}
+		agentID := ids[0]
+		return ask{
+			decide: func(caller policy.Caller) (policy.Decision, error) {
+				decision, err := s.Policy.DecideAgent(caller, agentID)
+				// An id that nobody has named may be anything, and is not written down.
+				var refused *policy.Refusal
+				if !errors.As(err, &refused) || refused.Cause != policy.NotNamed {
+					entry.Agent = agentID
+				}
+				if err != nil {
+					return decision, forbidden(problem.AgentNotAllowed, err)
+				}
+				return decision, nil
+			},
+			complete: func(req *dispenser.Request) {
+				participant := entry.SubjectHash
+				req.Bespoke = &dispenser.Bespoke{
+					// Both endpoints share an agent's limits.
+					Name:     "agent:" + agentID,
+					Lifetime: vendorclient.SignedURLLifetime, // a token's is not known
+					Mint: func(ctx context.Context) (vendorclient.Credential, error) {
+						return mint(ctx, agentID, participant)
+					},
+				}
+			},
+		}, nil
+	}
+}
