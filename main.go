@@ -37,6 +37,8 @@ const usage = `farebox hands single-use tokens to browsers and mobile apps.
 
   farebox serve         production: the real vendor, a real Redis (the default)
   farebox dev           everything in one process, no account, no network
+  farebox check         tries, before anybody is served, all that serve needs; --session JWT
+                        explains one session
   farebox sandbox       only the stand-in for the vendor
   farebox revoke        ends sessions early: --sub U, --sid S or --jti J
   farebox hash --sub U  the hash under which a subject stands in the audit
@@ -61,6 +63,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) error{
 		"serve":       serve,
 		"dev":         dev,
+		"check":       check,
 		"sandbox":     sandbox,
 		"revoke":      revoke,
 		"hash":        hash,
@@ -80,6 +83,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	case errors.Is(err, errUsage):
 		return exitMistake
+	case errors.Is(err, service.ErrNotReady):
+		return exitFailed
 	case errors.As(err, &faults):
 		fmt.Fprintf(stderr, "farebox %s: %s\n", name, faults.Error())
 		return exitMistake
@@ -106,6 +111,32 @@ func dev(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	return service.Dev(ctx, cfg, listenAll, stdout, stderr)
+}
+
+func check(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var asJSON, ofSession bool
+	var raw string
+	err := parse("check", args, stderr, func(flags *flag.FlagSet) {
+		flags.BoolVar(&asJSON, "json", false, "print one JSON document")
+		flags.Func("session", "explain the session of this `JWT`; - reads it from standard input, which\nkeeps it out of the list of processes and the shell's history", func(text string) error {
+			ofSession, raw = true, text
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	cfg, err := config.Load(os.Environ(), config.Serve)
+	if err != nil {
+		return err
+	}
+	if !ofSession {
+		return service.Check(ctx, cfg, asJSON, stdout)
+	}
+	if raw, err = service.SessionOf(raw, os.Stdin); err != nil {
+		return err
+	}
+	return service.CheckSession(ctx, cfg, raw, asJSON, stdout)
 }
 
 func sandbox(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -190,21 +221,28 @@ func help(_ context.Context, _ []string, stdout, _ io.Writer) error {
 // load reads a command's flags, which define adds where it is not nil, and then
 // its settings.
 func load(command config.Command, args []string, stderr io.Writer, define func(*flag.FlagSet), options ...config.Option) (*config.Config, error) {
-	flags := flag.NewFlagSet("farebox "+string(command), flag.ContinueOnError)
+	if err := parse(string(command), args, stderr, define); err != nil {
+		return nil, err
+	}
+	return config.Load(os.Environ(), command, options...)
+}
+
+func parse(command string, args []string, stderr io.Writer, define func(*flag.FlagSet)) error {
+	flags := flag.NewFlagSet("farebox "+command, flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	if define != nil {
 		define(flags)
 	}
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
-		return nil, flag.ErrHelp
+		return flag.ErrHelp
 	case err != nil:
-		return nil, errUsage
+		return errUsage
 	}
 	if flags.NArg() > 0 {
-		return nil, usageError(stderr, fmt.Sprintf("farebox %s takes no arguments", command))
+		return usageError(stderr, fmt.Sprintf("farebox %s takes no arguments", command))
 	}
-	return config.Load(os.Environ(), command, options...)
+	return nil
 }
 
 // errUsage is a mistake in the command line that was told already.

@@ -30,7 +30,7 @@ func readComplaint(body []byte) complaint {
 		// may be one of the marks itself, and a list says no more than 422.
 		var text string
 		if json.Unmarshal(outer.Detail, &text) == nil {
-			c = complaint{Code: text}
+			c = complaint{Code: text, Message: text}
 		}
 	}
 	return c
@@ -63,6 +63,9 @@ func (c *Client) classify(operation string, answer *http.Response, body []byte) 
 	}
 	if e.Kind == KindScopeMissing {
 		e.Permission = permission(said.Message)
+	}
+	if e.Kind == KindAddressRefused {
+		e.Address = namedAddress(said.Message)
 	}
 	return e
 }

@@ -75,6 +75,10 @@ func TestImportsRunOneWay(t *testing.T) {
 		"internal/dispenser": {
 			"farebox/vendor_client", "farebox/internal/identity", "farebox/internal/shard", "farebox/internal/revocation",
 		},
+		"internal/preflight": {
+			"farebox/session", "farebox/vendor_client", "farebox/internal/policy", "farebox/internal/identity",
+			"farebox/internal/shard", "farebox/internal/revocation",
+		},
 		"handlers": {
 			"farebox/session", "farebox/vendor_client", "farebox/web", "farebox/internal/policy", "farebox/internal/dispenser",
 			"farebox/internal/identity", "farebox/internal/telemetry", "farebox/internal/health", "farebox/internal/revocation",

@@ -130,17 +130,25 @@ func (c content) policy(tokenTypes []string) (*Policy, error) {
 	return Read(c.data, tokenTypes)
 }
 
-// read reads the file, and nothing that only looks like one: opening a pipe
-// would wait for ever.
-func (f *File) read() content {
-	info, err := os.Stat(f.cfg.Path)
+// ReadFile reads a policy file once. An error is of type Faults where the file
+// is wrong.
+func ReadFile(path string, tokenTypes []string) (*Policy, error) {
+	return readContent(path).policy(tokenTypes)
+}
+
+func (f *File) read() content { return readContent(f.cfg.Path) }
+
+// readContent reads the file, and nothing that only looks like one: opening a
+// pipe would wait for ever.
+func readContent(path string) content {
+	info, err := os.Stat(path)
 	switch {
 	case err != nil:
 		return unreadable(err)
 	case !info.Mode().IsRegular():
 		return content{problem: "it is no file"}
 	}
-	file, err := os.Open(f.cfg.Path)
+	file, err := os.Open(path)
 	if err != nil {
 		return unreadable(err)
 	}

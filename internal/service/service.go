@@ -102,12 +102,7 @@ func open(cfg *config.Config, keys session.KeySource, log *slog.Logger, auditTo 
 	if err := s.openDispenser(cfg, hasher, log); err != nil {
 		return nil, err
 	}
-	verifier, err := session.NewVerifier(session.Config{
-		Issuer: cfg.Session.Issuer, Audiences: cfg.Session.Audiences, RequiredClaims: cfg.Session.RequiredClaims,
-		SubjectClaim: cfg.Session.SubjectClaim, SessionIDClaim: cfg.Session.SessionIDClaim,
-		Leeway: cfg.Session.Leeway, MaxLifetime: cfg.Session.MaxLifetime,
-		Keys: keys, Now: time.Now,
-	})
+	verifier, err := newVerifier(cfg.Session, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -352,4 +347,13 @@ func newKeySource(cfg config.Session, log *slog.Logger) (session.KeySource, erro
 	default:
 		return session.NewOIDC(session.OIDCConfig{Issuer: cfg.Issuer, Now: time.Now, Log: log})
 	}
+}
+
+func newVerifier(cfg config.Session, keys session.KeySource) (*session.Verifier, error) {
+	return session.NewVerifier(session.Config{
+		Issuer: cfg.Issuer, Audiences: cfg.Audiences, RequiredClaims: cfg.RequiredClaims,
+		SubjectClaim: cfg.SubjectClaim, SessionIDClaim: cfg.SessionIDClaim,
+		Leeway: cfg.Leeway, MaxLifetime: cfg.MaxLifetime,
+		Keys: keys, Now: time.Now,
+	})
 }
