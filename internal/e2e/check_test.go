@@ -156,8 +156,8 @@ func TestCheckExplainsASession(t *testing.T) {
 	}{
 		"good, but for one type": {h.session("ada", old), 0, []string{
 			"ok    session", `subject "ada"`, `issuer "` + testIssuer + `"`, `session id "session-1"`,
-			"ok    realtime_scribe  7/1m a user", "fail  batch_scribe     policy.yaml line 4, tokens.batch_scribe.allow, is false",
-			"fail  tts_websocket    the policy does not name it",
+			"ok    realtime_scribe  7/1m a user", "no    batch_scribe     policy.yaml line 4, tokens.batch_scribe.allow, is false",
+			"no    tts_websocket    the policy does not name it",
 		}},
 		"expired":          {h.session("ada", jwt.MapClaims{"exp": time.Now().Add(-time.Hour).Unix()}), 1, []string{"fail  session", "exp is past"}},
 		"another audience": {h.session("ada", jwt.MapClaims{"aud": "other"}), 1, []string{"another audience; FAREBOX_SESSION_AUDIENCE decides this"}},

@@ -60,7 +60,7 @@ func (r *redisChecks) answers(ctx context.Context) Result {
 		var start time.Time
 		for range 2 {
 			start = time.Now()
-			if _, err := r.shards.Do(ctx, sh, "exists", sh.Key("check")); err != nil {
+			if _, err := r.shards.Do(ctx, sh, "exists", sh.Key("check")); err != nil || ctx.Err() != nil {
 				return r.away()
 			}
 		}
@@ -110,6 +110,9 @@ func (r *redisChecks) eachShard(ctx context.Context, script *shard.Script, names
 			keys[i] = sh.Key(name)
 		}
 		reply, err := r.shards.Run(ctx, sh, script, keys, args...)
+		if err == nil {
+			err = ctx.Err() // a call goes on without it, but not the next
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -218,7 +218,7 @@ func (s Session) WriteText(w io.Writer) error {
 			name = "agent " + v.Agent
 		}
 		if v.Refused != nil {
-			line(Fail, name, "%s", v.Refused)
+			line("no", name, "%s", v.Refused)
 			continue
 		}
 		plan := ""

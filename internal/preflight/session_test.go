@@ -2,6 +2,9 @@ package preflight_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"log/slog"
 	"strings"
 	"testing"
@@ -143,9 +146,9 @@ func TestAGoodSessionIsExplained(t *testing.T) {
 		"ok    session          it is good",
 		`      subject "ada", in the audit ` + cfg.Hasher.Subject(issuer, "ada"),
 		"ok    realtime_scribe  10/1m a user, 300 a UTC day, none for all together",
-		"fail  batch_scribe     the policy does not name it; FAREBOX_POLICY_FILE decides this: name it in policy.yaml",
-		"fail  tts_websocket    policy.yaml line 7, tokens.tts_websocket.allow, cannot be evaluated for this session: no such key: level; FAREBOX_POLICY_FILE",
-		"fail  agent agent_1    policy.yaml line 10, agents.agent_1.allow, cannot be evaluated",
+		"no    batch_scribe     the policy does not name it; FAREBOX_POLICY_FILE decides this: name it in policy.yaml",
+		"no    tts_websocket    policy.yaml line 7, tokens.tts_websocket.allow, cannot be evaluated for this session: no such key: level; FAREBOX_POLICY_FILE",
+		"no    agent agent_1    policy.yaml line 10, agents.agent_1.allow, cannot be evaluated",
 	} {
 		if !strings.Contains(text, line) {
 			t.Errorf("it lacks %q:\n%s", line, text)
@@ -154,7 +157,7 @@ func TestAGoodSessionIsExplained(t *testing.T) {
 	_, text = explain(t, cfg, signed(t, jwt.MapClaims{"plan": "pro", "level": 3}))
 	for _, line := range []string{
 		`ok    realtime_scribe  60/1h a user, 300 a UTC day, none for all together, by the plan "pro"`,
-		"fail  tts_websocket    policy.yaml line 7, tokens.tts_websocket.allow, is false for this session; FAREBOX_POLICY_FILE",
+		"no    tts_websocket    policy.yaml line 7, tokens.tts_websocket.allow, is false for this session; FAREBOX_POLICY_FILE",
 		`ok    agent agent_1    60/1h a user, none a UTC day`,
 	} {
 		if !strings.Contains(text, line) {
@@ -255,5 +258,31 @@ func TestWhatASessionClaimsBreaksNoLine(t *testing.T) {
 		if strings.HasPrefix(line, "ok    b") || strings.HasPrefix(line, "ok    all") || strings.ContainsAny(line, "\x1b\r") {
 			t.Errorf("a claim wrote a line of its own: %q", line)
 		}
+	}
+}
+
+func TestWithoutKeysNothingIsSaidOfASession(t *testing.T) {
+	t.Parallel()
+	cfg := judge(t, rules, openRedis(t, redisconn.Config{Embedded: true}))
+	keys, err := session.NewJWKS(session.JWKSConfig{URL: "http://127.0.0.1:1/keys", Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = keys.Close() })
+	if cfg.Verifier, err = session.NewVerifier(session.Config{MaxLifetime: time.Hour, Keys: keys, Now: time.Now}); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Keys, cfg.KeysSetting = keys, "FAREBOX_SESSION_JWKS_URL"
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"sub": "ada", "exp": time.Now().Add(time.Minute).Unix()}).SignedString(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := explain(t, cfg, raw)
+	if s.OK || s.Refused == nil || s.Refused.Reason != session.ErrKeysUnavailable.Error() || s.Refused.Setting != cfg.KeysSetting {
+		t.Errorf("session = %+v, refused %+v", s, s.Refused)
 	}
 }

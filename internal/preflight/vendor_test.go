@@ -267,3 +267,21 @@ func TestSessionKeysAreCounted(t *testing.T) {
 		})
 	}
 }
+
+// never is a source whose keys do not come.
+type never struct{ session.KeySource }
+
+func (never) Status() session.KeyStatus { return session.KeyStatus{} }
+
+func TestACheckThatDoesNotEndIsGivenUpAndTheNextIsMade(t *testing.T) {
+	t.Parallel()
+	cfg := config(t, vendor(t, nil).URL)
+	cfg.Keys, cfg.Limit = never{cfg.Keys}, 2*time.Second
+	results, _ := run(t, cfg)
+	if r := results["session_keys"]; r.Status != preflight.Fail || !strings.Contains(r.Detail, "not loaded in time") {
+		t.Errorf("session_keys: %+v", r)
+	}
+	if r := results["policy"]; r.Status != preflight.OK {
+		t.Errorf("policy: %+v", r)
+	}
+}
