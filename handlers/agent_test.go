@@ -29,6 +29,7 @@ tokens:
 agents:
   agent_1: {per_user: 2/1h, per_user_daily: none}
   agent_2: {allow: 'sub == "bob"'}
+  agent_3: {per_user: 1/1h}
 `))
 }
 
@@ -137,8 +138,10 @@ func TestAnAgentsLimitsAreItsOwnAndHoldForBothCredentials(t *testing.T) {
 			t.Errorf("%s: %v, audit %+v", path, a.Header, e)
 		}
 	}
-	if a := s.do(t, call{header: ada}); a.StatusCode != 200 {
-		t.Errorf("tokens: %d %s", a.StatusCode, a.raw)
+	for name, c := range map[string]call{"tokens": {header: ada}, "another agent": get(signedURLPath+"?agent_id=agent_3", ada)} {
+		if a := s.do(t, c); a.StatusCode != 200 {
+			t.Errorf("%s: %d %s", name, a.StatusCode, a.raw)
+		}
 	}
 	bob := bearer(sign(t, jwt.MapClaims{"sub": "bob"}))
 	for _, agent := range []string{"agent_1", "agent_2"} {
@@ -146,8 +149,8 @@ func TestAnAgentsLimitsAreItsOwnAndHoldForBothCredentials(t *testing.T) {
 			t.Errorf("bob and %s: %d %s", agent, a.StatusCode, a.raw)
 		}
 	}
-	if s.vendor.count() != 5 {
-		t.Errorf("%d vendor calls for 5 answers", s.vendor.count())
+	if s.vendor.count() != 6 {
+		t.Errorf("%d vendor calls for 6 answers", s.vendor.count())
 	}
 }
 

@@ -235,7 +235,7 @@ func (h *house) state() (key string, tat, day, used int64) {
 }
 
 func (h *house) setState(key string, tat, day, used int64) {
-	h.redis.Set(context.Background(), key, fmt.Sprint(tat, " ", day, " ", used), time.Hour)
+	h.redis.Set(context.Background(), key, fmt.Sprint(tat, " ", day, " ", used, " ", 6_000_000), time.Hour)
 }
 
 func otherDaysCharge(t *testing.T, h *house) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"farebox/internal/dispenser"
+	"farebox/internal/health"
 	"farebox/internal/limit"
 	"farebox/internal/secret"
 	vendorclient "farebox/vendor_client"
@@ -33,7 +34,7 @@ func (h *house) bespoke(subject, key, agent string) dispenser.Request {
 	r := request(subject, key)
 	r.Type, r.Fingerprint = "", "GET /v1/convai/conversation/token?agent_id="+agent
 	r.Bespoke = &dispenser.Bespoke{
-		Name: "agent:" + agent, Lifetime: 15 * time.Minute,
+		Name: "agent:" + agent, Lifetime: 14 * time.Minute,
 		Mint: func(ctx context.Context) (vendorclient.Credential, error) {
 			token, err := h.vendor.Mint(ctx, "")
 			if err != nil {
@@ -48,18 +49,24 @@ func (h *house) bespoke(subject, key, agent string) dispenser.Request {
 
 func bespokePastPool(t *testing.T, h *house) {
 	d := h.filled(2)
-	pooled := h.vendor.count()
+	// As if there were a pool of what is of no type.
+	for _, key := range h.keys("p:") {
+		if none, is := strings.CutSuffix(key, string(vendorclient.RealtimeScribe)); is {
+			h.redis.Copy(t.Context(), key, none, 0, false)
+		}
+	}
+	pooled, minted := h.pooledOfAllTypes(), h.vendor.count()
 	for i := range 3 {
 		g := must(t, d, h.bespoke("ada", []string{"", "k"}[i%2], "a"))
 		if g.Source != dispenser.SourceMint || g.Type != "" || g.ConversationID != "conv of "+g.Token.Reveal() {
 			t.Errorf("grant = %+v", g)
 		}
 	}
-	if made := h.vendor.count() - pooled; made != 3 {
+	if made := h.vendor.count() - minted; made != 3 {
 		t.Errorf("%d calls for 3 answers", made)
 	}
-	if n := h.pooledOfAllTypes(); n != 2*len(vendorclient.TokenTypes()) {
-		t.Errorf("%d tokens are in the pool", n)
+	if n := h.pooledOfAllTypes(); n != pooled || n != 2*len(vendorclient.TokenTypes())+2 {
+		t.Errorf("of %d tokens in the pool %d are left", pooled, n)
 	}
 	if g := must(t, d, request("ada", "")); g.Source != dispenser.SourcePool {
 		t.Errorf("a token's source = %s", g.Source)
@@ -151,14 +158,20 @@ func bespokeGivenBack(t *testing.T, h *house) {
 	d := h.open()
 	for mayHaveMinted, want := range map[bool]int{false: 9, true: 8} {
 		agent := fmt.Sprint("agent ", mayHaveMinted)
-		h.vendor.fails(&vendorclient.Error{Kind: vendorclient.KindUnexpectedStatus, MayHaveMinted: mayHaveMinted})
+		h.vendor.fails(&vendorclient.Error{Kind: vendorclient.KindScopeMissing, MayHaveMinted: mayHaveMinted})
 		var vendorError *vendorclient.Error
 		if _, err := d.Dispense(t.Context(), h.bespoke("ada", "k", agent)); !errors.As(err, &vendorError) {
 			t.Fatal(err)
 		}
+		if state := h.board.Report().Dependencies["vendor"].State; state != health.StateDown {
+			t.Errorf("the vendor refuses and is %s", state)
+		}
 		h.vendor.works()
 		if g := must(t, d, h.bespoke("ada", "", agent)); g.Limits[0].Remaining != want {
 			t.Errorf("%d left where a call that failed may have made something: %v", g.Limits[0].Remaining, mayHaveMinted)
+		}
+		if state := h.board.Report().Dependencies["vendor"].State; state != health.StateUp {
+			t.Errorf("the vendor works and is %s", state)
 		}
 	}
 }
@@ -199,12 +212,12 @@ func bespokeGoesOn(t *testing.T, h *house) {
 }
 
 func bespokeTooLate(t *testing.T, h *house) {
-	h.vendor.askedBefore = 11 * time.Minute
+	h.vendor.askedBefore = 10 * time.Minute
 	var vendorError *vendorclient.Error
 	if _, err := h.open().Dispense(t.Context(), h.bespoke("ada", "", "a")); !errors.As(err, &vendorError) || vendorError.Kind != vendorclient.KindTimeout {
 		t.Errorf("error = %v", err)
 	}
-	h.vendor.askedBefore = 9 * time.Minute
+	h.vendor.askedBefore = 8 * time.Minute
 	g := must(t, h.open(), h.bespoke("ada", "", "a"))
 	if life := time.Until(g.ExpiresAt); life > 6*time.Minute || life < 5*time.Minute {
 		t.Errorf("life = %v", life)
@@ -225,6 +238,13 @@ func bespokeWithoutRedis(t *testing.T, h *house) {
 	r.Limits.PerUserDaily = 3
 	var over *dispenser.LimitError
 	if _, err := d.Dispense(t.Context(), r); !errors.As(err, &over) || over.Limit != limit.PerUserDaily {
+		t.Errorf("error = %v", err)
+	}
+	h.vendor.mu.Lock()
+	h.vendor.answer = func(int) (string, error) { return "a repeated token", nil }
+	h.vendor.mu.Unlock()
+	must(t, d, h.bespoke("bob", "", "a"))
+	if _, err := d.Dispense(t.Context(), h.bespoke("carol", "", "a")); !errors.Is(err, dispenser.ErrRepeatedToken) {
 		t.Errorf("error = %v", err)
 	}
 	if _, err := strict.Dispense(t.Context(), h.bespoke("ada", "", "a")); !errors.Is(err, dispenser.ErrRevocationsUnknown) {

@@ -148,8 +148,7 @@ func (s *store) release(ctx context.Context, a *attempt, d decision, cause error
 	day, _ := limit.Day(d.now)
 	_, err = s.shards.Run(ctx, sh, s.releases, keys,
 		a.claim, a.fingerprint, encodeFailure(cause), milliseconds(failureLife),
-		flag(mayGiveBack(cause)), microseconds(a.Limits.PerUser.Interval()),
-		microseconds(a.Limits.Global.Share(len(shards)).Interval()), day)
+		flag(mayGiveBack(cause)), day)
 	if err != nil {
 		s.cfg.Log.DebugContext(ctx, "a failed attempt was not released", "error", err)
 	}

@@ -145,9 +145,7 @@ func (d *Dispenser) dispense(ctx context.Context, a *attempt) (Grant, error) {
 		switch decision.outcome {
 		case outcomeGranted:
 			d.local.record(a)
-			if a.Bespoke == nil {
-				d.refill.asked(ctx, a, decision)
-			}
+			d.refill.asked(ctx, a, decision)
 			a.pooled = decision.sealed
 			if decision.pooled {
 				grant, err := d.openKept(a, decision)

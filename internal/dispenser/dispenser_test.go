@@ -169,6 +169,7 @@ func suite(t *testing.T, owner string, but map[string]string, connect func(*test
 		"limits hold across replicas, and a replay costs none":   limitsHold,
 		"the day's quota ends":                                   quotaEnds,
 		"a limit that was loosened is loose at once":             loosened,
+		"two rates in turn let no more pass than the looser":     twoRates,
 		"the global limit is everybody's":                        globalLimit,
 		"a charge for nothing is given back once":                givenBack,
 		"a token that the vendor gives twice is thrown away":     repeatedToken,
@@ -455,17 +456,42 @@ func quotaEnds(t *testing.T, h *house) {
 func loosened(t *testing.T, h *house) {
 	d := h.open()
 	r := request("ada", "")
-	for _, limits := range []limit.Limits{
-		{PerUser: limit.Rate{Count: 1, Period: 24 * time.Hour}, Global: limit.Rate{Count: 1, Period: 24 * time.Hour}},
-		{PerUser: limit.Rate{Count: 3, Period: 12 * time.Hour}, Global: limit.Rate{Count: 2, Period: 6 * time.Hour}},
-	} {
-		r.Limits = limits
-		if g := must(t, d, r); g.Limits[0].Remaining != 0 {
-			t.Errorf("left of %+v: %+v", limits.PerUser, g.Limits)
+	r.Limits = limit.Limits{PerUser: limit.Rate{Count: 1, Period: 24 * time.Hour}, Global: limit.Rate{Count: 1, Period: 24 * time.Hour}}
+	must(t, d, r)
+	var over *dispenser.LimitError
+	if _, err := d.Dispense(t.Context(), r); !errors.As(err, &over) || over.Limit != limit.PerUser {
+		t.Errorf("the second: %v", err)
+	}
+	r.Limits = limit.Limits{PerUser: limit.Rate{Count: 3, Period: 12 * time.Hour}, Global: limit.Rate{Count: 24, Period: 24 * time.Hour}}
+	for i := range 2 {
+		if g := must(t, d, r); g.Limits[0].Remaining != 1-i {
+			t.Errorf("left after it was loosened: %+v", g.Limits)
 		}
-		var over *dispenser.LimitError
-		if _, err := d.Dispense(t.Context(), r); !errors.As(err, &over) || over.Limit != limit.PerUser {
-			t.Errorf("the second of %+v: %v", limits.PerUser, err)
+	}
+	if _, err := d.Dispense(t.Context(), r); !errors.As(err, &over) || over.Limit != limit.PerUser {
+		t.Errorf("the fourth: %v", err)
+	}
+}
+
+// A caller with sessions of two plans, or two replicas of which one has not read
+// the new policy yet, get no more than the looser of both.
+func twoRates(t *testing.T, h *house) {
+	slow, fast := limit.Rate{Count: 10, Period: time.Minute}, limit.Rate{Count: 5, Period: time.Second}
+	for name, limits := range map[string][]limit.Limits{
+		"per user": {{PerUser: slow}, {PerUser: fast}},
+		"global":   {{Global: slow}, {Global: fast}},
+	} {
+		d := h.open(func(o *options) { o.Prefix = h.prefix + " " + name })
+		passed, began := 0, time.Now()
+		for i := range 100 {
+			r := request("ada", "")
+			r.Limits = limits[i%2]
+			if _, err := d.Dispense(t.Context(), r); err == nil {
+				passed++
+			}
+		}
+		if most := 10 + 5*int(time.Since(began)/time.Second+1); passed > most {
+			t.Errorf("%s: %d passed, of %d at most", name, passed, most)
 		}
 	}
 }

@@ -16,14 +16,32 @@ type localLimits struct {
 	now    func() time.Time
 	users  *otter.Cache[userType, usage]
 	mu     sync.Mutex
-	global time.Time // theoretical arrival time
+	global pace
 }
+
+// pace is the theoretical arrival time of a rate, and in which steps it was
+// counted.
+type pace struct {
+	tat  time.Time
+	step time.Duration
+}
+
+// take asks for one event of a rate that may be another than before.
+func (p pace) take(r limit.Rate, now time.Time) (pace, bool) {
+	if r.IsZero() {
+		return p, true
+	}
+	tat, ok := r.Take(r.Adopt(p.tat, now, p.step), now)
+	return pace{tat, r.Interval()}, ok
+}
+
+func (p pace) giveBack() pace { return pace{p.tat.Add(-p.step), p.step} }
 
 type userType struct{ caller, name string }
 
 // usage is one caller's use of one type, or of what else has limits of its own. It is a value: updates replace it.
 type usage struct {
-	tat  time.Time
+	pace pace
 	day  int64
 	used int
 }
@@ -54,12 +72,12 @@ func (l *localLimits) update(a *attempt, granted bool) (left []limit.State, over
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	limits := a.Limits
-	global, globalOK := limits.Global.Take(l.global, now)
+	global, globalOK := l.global.take(limits.Global, now)
 	l.users.Compute(l.key(a), func(u usage, _ bool) (usage, otter.ComputeOp) {
 		if u.day != today {
 			u.day, u.used = today, 0
 		}
-		tat, userOK := limits.PerUser.Take(u.tat, now)
+		user, userOK := u.pace.take(limits.PerUser, now)
 		switch {
 		case granted:
 		case limits.PerUserDaily > 0 && u.used >= limits.PerUserDaily:
@@ -70,12 +88,12 @@ func (l *localLimits) update(a *attempt, granted bool) (left []limit.State, over
 			over = limit.Global
 		}
 		if over != "" {
-			left = states(limits, u.tat, u.used, l.global, now)
+			left = states(limits, user.tat, u.used, global.tat, now)
 			return u, otter.CancelOp
 		}
-		u.tat, l.global = tat, global
+		u.pace, l.global = user, global
 		u.used++
-		left = states(limits, u.tat, u.used, l.global, now)
+		left = states(limits, user.tat, u.used, global.tat, now)
 		return u, otter.WriteOp
 	})
 	return left, over
@@ -85,9 +103,9 @@ func (l *localLimits) update(a *attempt, granted bool) (left []limit.State, over
 func (l *localLimits) giveBack(a *attempt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.global = a.Limits.Global.GiveBack(l.global)
+	l.global = l.global.giveBack()
 	l.users.ComputeIfPresent(l.key(a), func(u usage) (usage, otter.ComputeOp) {
-		u.tat, u.used = a.Limits.PerUser.GiveBack(u.tat), max(u.used-1, 0)
+		u.pace, u.used = u.pace.giveBack(), max(u.used-1, 0)
 		return u, otter.WriteOp
 	})
 }

@@ -222,9 +222,9 @@ func (r *refiller) mint(ctx context.Context, s *stock, reserved string) {
 	s.stir() // there may be more to do, now that a slot is free
 }
 
-// asked notes that a request was granted, out of the pool or not.
+// asked notes that a request for a token was granted, out of the pool or not.
 func (r *refiller) asked(ctx context.Context, a *attempt, decision decision) {
-	if r.d.cfg.Pool.Max == 0 {
+	if r.d.cfg.Pool.Max == 0 || a.Bespoke != nil {
 		return
 	}
 	shards, err := r.d.cfg.Shards.All(ctx)

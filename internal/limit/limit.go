@@ -37,23 +37,17 @@ func (r Rate) Share(n int) Rate {
 // Take asks for one event at now, where tat is the theoretical arrival time
 // that an earlier Take returned (the zero Time at first). It returns the one to
 // keep from now on; where ok is false nothing was taken and that is tat itself.
-//
-// A tat may come of another rate, before the policy changed. One that is further
-// away than this rate's own can be leaves one event, so that a limit that was
-// loosened is loose at once.
 func (r Rate) Take(tat, now time.Time) (next time.Time, ok bool) {
 	if r.IsZero() {
 		return tat, true
 	}
-	before := tat
-	tat = r.bounded(tat, now)
 	next = now
 	if tat.After(now) {
 		next = tat
 	}
 	next = next.Add(r.Interval())
 	if next.Sub(now) > r.window() {
-		return before, false
+		return tat, false
 	}
 	return next, true
 }
@@ -65,7 +59,7 @@ func (r Rate) GiveBack(tat time.Time) time.Time { return tat.Add(-r.Interval()) 
 // long Take goes on refusing.
 func (r Rate) State(name Name, tat, now time.Time) State {
 	interval := r.Interval()
-	free := r.window() - max(r.bounded(tat, now).Sub(now), 0)
+	free := r.window() - max(tat.Sub(now), 0)
 	state := State{Name: name, Quota: r.Count, Window: r.Period, Remaining: max(int(free/interval), 0)}
 	if state.Remaining < r.Count {
 		state.Reset = interval*time.Duration(state.Remaining+1) - free
@@ -73,12 +67,17 @@ func (r Rate) State(name Name, tat, now time.Time) State {
 	return state
 }
 
-// bounded is tat, or one that leaves a single event where tat is not this rate's.
-func (r Rate) bounded(tat, now time.Time) time.Time {
-	if exhausted := now.Add(r.window()); tat.After(exhausted) {
-		return exhausted.Add(-r.Interval())
+// Adopt returns in this rate's terms a tat that another one has kept, in steps
+// of its interval: as many events are used now, and the whole burst at most. So
+// a limit that was loosened is loose at once, and going back and forth between
+// two of them forgets nothing.
+func (r Rate) Adopt(tat, now time.Time, interval time.Duration) time.Time {
+	own := r.Interval()
+	if r.IsZero() || interval <= 0 || interval == own || !tat.After(now) {
+		return tat
 	}
-	return tat
+	used := (tat.Sub(now) + interval - 1) / interval
+	return now.Add(own * min(used, time.Duration(r.Count)))
 }
 
 // window is the time that a whole burst takes to come back; by rounding of the

@@ -76,23 +76,25 @@ func TestRateNeverLetsMoreThanItsCountPassInAPeriodBeyondTheBurst(t *testing.T) 
 	})
 }
 
-func TestALimitThatWasLoosenedIsLooseAtOnce(t *testing.T) {
+func TestALimitThatWasLoosenedIsLooseAtOnceAndNothingIsForgotten(t *testing.T) {
 	t.Parallel()
-	strict, loose := limit.Rate{Count: 1, Period: 24 * time.Hour}, limit.Rate{Count: 5, Period: time.Second}
 	now := time.Unix(1_790_000_000, 0)
+	strict, loose := limit.Rate{Count: 1, Period: 24 * time.Hour}, limit.Rate{Count: 5, Period: time.Second}
 	tat, _ := strict.Take(time.Time{}, now)
-	if state := loose.State(limit.PerUser, tat, now); state.Remaining != 1 {
-		t.Errorf("state = %+v, want one event", state)
+	tat = loose.Adopt(tat, now, strict.Interval())
+	if state := loose.State(limit.PerUser, tat, now); state.Remaining != 4 {
+		t.Errorf("%+v, of five one is used", state)
 	}
-	next, ok := loose.Take(tat, now)
-	if state := loose.State(limit.PerUser, next, now); !ok || state.Remaining != 0 || state.Reset != 200*time.Millisecond {
-		t.Errorf("the first: ok = %v, state = %+v", ok, state)
+	if back := strict.Adopt(tat, now, loose.Interval()); !back.Equal(now.Add(strict.Interval())) {
+		t.Errorf("back again %v are used", back.Sub(now))
 	}
-	if _, ok := loose.Take(next, now); ok {
-		t.Error("a second passed at once")
+	if again := loose.Adopt(tat, now, loose.Interval()); !again.Equal(tat) {
+		t.Error("its own is another")
 	}
-	if _, ok := strict.Take(tat, now); ok {
-		t.Error("the strict rate lets two pass")
+	many := limit.Rate{Count: 1000, Period: time.Hour}
+	full := now.Add(time.Hour)
+	if state := loose.State(limit.PerUser, loose.Adopt(full, now, many.Interval()), now); state.Remaining != 0 || state.Reset != 200*time.Millisecond {
+		t.Errorf("a full one is %+v", state)
 	}
 }
 

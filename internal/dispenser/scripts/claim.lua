@@ -3,9 +3,9 @@
 -- Nothing is written unless the answer is "granted", and what can fail comes
 -- before the first write: a script is not rolled back.
 --
--- KEYS  1        the global rate: its theoretical arrival time
+-- KEYS  1        the global rate: "<theoretical arrival time> <its interval>"
 --       n more   the caller's state for this type, under each of n secrets:
---                "<theoretical arrival time> <UTC day> <used that day>"
+--                "<theoretical arrival time> <UTC day> <used that day> <the rate's interval>"
 --       e more   where it would stand when the session was ended
 --       then, with an idempotency key,
 --       n more   the attempt, under each secret: "p<fingerprint><claim>" while
@@ -53,34 +53,39 @@ if keyed then
   end
 end
 
+local user_interval, user_count = tonumber(ARGV[8]), tonumber(ARGV[9])
+local daily = tonumber(ARGV[10])
+local global_interval, global_count = tonumber(ARGV[11]), tonumber(ARGV[12])
+-- What another rate has kept, of another plan or before the policy changed: as
+-- many events are used of this one, as in limit.Rate.
+local function adopt(at, step, interval, count)
+  if count == 0 or at <= now or step == 0 or step == interval then return at end
+  return now + interval * math.min(math.ceil((at - now) / step), count)
+end
+
 local today = math.floor(now / 86400000000)
-local tat, used = 0, 0
+local tat, used, step = 0, 0, user_interval
 for i = 2, 1 + n do
   local state = values[i]
   if state then
-    local at, day, count = string.match(state, '^(%d+) (%d+) (%d+)$')
+    local at, day, count, kept = string.match(state, '^(%d+) (%d+) (%d+) (%d+)$')
     if at then
-      tat = math.max(tat, tonumber(at))
+      kept = tonumber(kept)
+      at = adopt(tonumber(at), kept, user_interval, user_count)
+      if at > tat then tat, step = at, user_count > 0 and user_interval or kept end
       if tonumber(day) == today then used = math.max(used, tonumber(count)) end
     end
   end
 end
-local global = tonumber(values[1] or '') or 0
+local global = 0
+if values[1] then
+  local at, kept = string.match(values[1], '^(%d+) (%d+)$')
+  if at then global = adopt(tonumber(at), tonumber(kept), global_interval, global_count) end
+end
 
 local function over(at, interval, count)
   return count > 0 and math.max(at, now) + interval - now > interval * count
 end
-local user_interval, user_count = tonumber(ARGV[8]), tonumber(ARGV[9])
-local daily = tonumber(ARGV[10])
-local global_interval, global_count = tonumber(ARGV[11]), tonumber(ARGV[12])
--- What another rate has left, before the policy changed, and is further away
--- than this one's own can be, leaves one event, as in limit.Rate.
-local function bounded(at, interval, count)
-  if count > 0 and at > now + interval * count then return now + interval * (count - 1) end
-  return at
-end
-tat = bounded(tat, user_interval, user_count)
-global = bounded(global, global_interval, global_count)
 local function limited(which) return {'limited', text(now), which, text(tat), text(used), text(global)} end
 if daily > 0 and used >= daily then return limited('per_user_daily') end
 if over(tat, user_interval, user_count) then return limited('per_user') end
@@ -94,11 +99,11 @@ local function milliseconds(us) return text(math.max(math.ceil(us / 1000), 1)) e
 if user_count > 0 then tat = math.max(tat, now) + user_interval end
 if global_count > 0 then
   global = math.max(global, now) + global_interval
-  redis.call('SET', KEYS[1], text(global), 'PX', milliseconds(global - now))
+  redis.call('SET', KEYS[1], text(global) .. ' ' .. text(global_interval), 'PX', milliseconds(global - now))
 end
 used = used + 1
 local life = math.max(tat - now, (today + 1) * 86400000000 - now)
-redis.call('SET', KEYS[2], text(tat) .. ' ' .. text(today) .. ' ' .. text(used), 'PX', milliseconds(life))
+redis.call('SET', KEYS[2], text(tat) .. ' ' .. text(today) .. ' ' .. text(used) .. ' ' .. text(step), 'PX', milliseconds(life))
 if keyed then
   for i = attempts + 2, attempts + n do redis.call('DEL', KEYS[i]) end
   if sealed == '' then
