@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,9 +31,9 @@ func TestModelsTellsWhetherTheKeyIsAccepted(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var got *http.Request
+			var last atomic.Pointer[http.Request]
 			b := start(t, func(w http.ResponseWriter, r *http.Request) {
-				got = r
+				last.Store(r)
 				test.handle(w, r)
 			})
 			err := b.Models(t.Context())
@@ -43,6 +44,7 @@ func TestModelsTellsWhetherTheKeyIsAccepted(t *testing.T) {
 			if err != nil && (strings.Contains(err.Error(), apiKey) || strings.Contains(err.Error(), words)) {
 				t.Errorf("the error tells too much: %v", err)
 			}
+			got := last.Load()
 			if got.Method != http.MethodGet || got.URL.String() != "/v1/models" || got.Header.Get("xi-api-key") != apiKey || b.calls.Load() != 1 {
 				t.Errorf("%d requests, the last %s %s %v", b.calls.Load(), got.Method, got.URL, got.Header)
 			}

@@ -191,6 +191,10 @@ func TestCheckExplainsASession(t *testing.T) {
 	if c.status != 1 || !strings.Contains(c.stdout, "fail  session          it was ended") || !strings.Contains(c.stdout, `subject "ada"`) {
 		t.Errorf("revoked: status %d\n%s", c.status, c.stdout)
 	}
+	// The list of another process' embedded Redis is not empty, but unknown.
+	if c := h.check(good, []string{"--session", "-"}, setting, "REDIS_URL=memory:"); c.status != 0 || !strings.Contains(c.stdout, "warn  ended            REDIS_URL is memory:") {
+		t.Errorf("embedded: status %d\n%s", c.status, c.stdout)
+	}
 	if mints := h.mints(); mints != 0 {
 		t.Errorf("explaining minted %d tokens", mints)
 	}

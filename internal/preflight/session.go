@@ -24,6 +24,8 @@ type SessionConfig struct {
 	KeysSetting string // as in Config
 	Policy      *policy.Policy
 	PolicyFile  string // as in Config
+	// Revocations is nil where Redis is inside serve's own process, so that
+	// nobody else can ask it.
 	Revocations *revocation.List
 	// RequireRevocations has serve refuse sessions of which it cannot know
 	// whether they were ended.
@@ -79,7 +81,7 @@ type Limits struct {
 // Explain judges the session of a JWT as serve would. It mints nothing and
 // charges nothing.
 func Explain(ctx context.Context, cfg SessionConfig, raw string) (Session, error) {
-	if cfg.Verifier == nil || cfg.Keys == nil || cfg.Policy == nil || cfg.Revocations == nil || cfg.Hasher == nil || cfg.Now == nil {
+	if cfg.Verifier == nil || cfg.Keys == nil || cfg.Policy == nil || cfg.Hasher == nil || cfg.Now == nil {
 		return Session{}, errors.New("preflight: a required field is missing")
 	}
 	if cfg.Limit == 0 {
@@ -104,6 +106,9 @@ func Explain(ctx context.Context, cfg SessionConfig, raw string) (Session, error
 
 // ended says why a session that was ended is refused, or what is not known of it.
 func (cfg SessionConfig) ended(ctx context.Context, p *session.Principal) (*Refused, string) {
+	if cfg.Revocations == nil {
+		return nil, "REDIS_URL is memory:, so only the running service knows whether it was ended"
+	}
 	ended, err := cfg.Revocations.Ask(ctx, cfg.Revocations.MarksOf(revocation.Session{
 		Issuer: p.Issuer, Subject: p.Subject, ID: p.SessionID, TokenID: p.ID, IssuedAt: p.IssuedAt,
 	}))
