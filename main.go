@@ -149,17 +149,27 @@ func sandbox(ctx context.Context, args []string, stdout, stderr io.Writer) error
 
 func revoke(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var ending revocation.Ending
-	var issuer string
+	var issuer *string
 	cfg, err := load(config.Revoke, args, stderr, func(flags *flag.FlagSet) {
 		flags.StringVar(&ending.Subject, "sub", "", "end all sessions of this subject")
 		flags.StringVar(&ending.SessionID, "sid", "", "end the session of this id")
 		flags.StringVar(&ending.TokenID, "jti", "", "end the one JWT of this id")
-		flags.StringVar(&issuer, "iss", "", "the session's issuer, where it is not FAREBOX_SESSION_ISSUER")
+		flags.Func("iss", "the session's issuer, where it is not FAREBOX_SESSION_ISSUER", func(value string) error {
+			issuer = &value
+			return nil
+		})
 	})
 	if err != nil {
 		return err
 	}
-	ending.Issuer = cmp.Or(issuer, cfg.Session.Issuer)
+	switch {
+	case issuer != nil:
+		ending.Issuer = *issuer
+	case cfg.Session.Issuer == "":
+		return usageError(stderr, "farebox revoke: FAREBOX_SESSION_ISSUER is none, so --iss is required: the iss that the session names, or '' where it names none")
+	default:
+		ending.Issuer = cfg.Session.Issuer
+	}
 	if !ending.NamesOne() {
 		return usageError(stderr, "farebox revoke: one of --sub, --sid and --jti is required")
 	}

@@ -52,22 +52,17 @@ func (s *server) logout(c echo.Context) error {
 }
 
 func (s *server) tryLogout(c echo.Context) *logoutError {
-	if _, suspect := s.failures.suspect(c.RealIP()); suspect {
-		return &logoutError{"temporarily_unavailable", "Too much that came from this address was not acceptable."}
-	}
 	token, err := logoutToken(c)
 	if err != nil {
-		s.failures.charge(c.RealIP())
-		return &logoutError{"invalid_request", "Send one logout_token, as a form."}
+		return s.refuseLogout(c, "Send one logout_token, as a form.")
 	}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), s.RequestTimeout)
 	defer cancel()
 	logout, err := s.Logout.Verifier.Verify(ctx, token)
 	switch {
 	case errors.Is(err, session.ErrInvalid):
-		s.failures.charge(c.RealIP())
 		s.Log.WarnContext(ctx, "a logout token was not accepted", "request_id", requestID(c), "reason", session.Reason(err))
-		return &logoutError{"invalid_request", "This logout token is not accepted."}
+		return s.refuseLogout(c, "This logout token is not accepted.")
 	case err != nil:
 		s.Log.WarnContext(ctx, "a logout token could not be checked", "request_id", requestID(c), "error", err)
 		return &logoutError{"temporarily_unavailable", "The logout token cannot be checked now. Send it again."}
@@ -83,6 +78,17 @@ func (s *server) tryLogout(c echo.Context) *logoutError {
 		return &logoutError{"invalid_request", "This logout token was used before."}
 	}
 	return nil
+}
+
+// refuseLogout counts what is not acceptable against its address, and tells one
+// from where much of it comes to stop. A good token from there is taken all the
+// same: behind a balancer all the world has one address.
+func (s *server) refuseLogout(c echo.Context, why string) *logoutError {
+	s.failures.charge(c.RealIP())
+	if _, suspect := s.failures.suspect(c.RealIP()); suspect {
+		return &logoutError{"temporarily_unavailable", "Too much that came from this address was not acceptable."}
+	}
+	return &logoutError{"invalid_request", why}
 }
 
 // end ends the session that is named. Sessions that have no id of their own

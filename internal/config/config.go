@@ -75,6 +75,9 @@ type Redis struct {
 	KeyFile  string
 }
 
+// LongestSession is what FAREBOX_SESSION_MAX_LIFETIME may be at most.
+const LongestSession = 90 * 24 * time.Hour
+
 // Session is what makes a session JWT good.
 type Session struct {
 	Issuer         string              // "" where it is not checked

@@ -146,7 +146,7 @@ var settings = []setting{
 	},
 	{
 		Name: "FAREBOX_SESSION_MAX_LIFETIME", Default: "24h", commands: redisCommands,
-		read: readInto(func(c *Config, v time.Duration) { c.Session.MaxLifetime = v }, parseDuration(time.Minute, 90*24*time.Hour)),
+		read: readInto(func(c *Config, v time.Duration) { c.Session.MaxLifetime = v }, parseDuration(time.Minute, LongestSession)),
 	},
 	{
 		Name: "FAREBOX_LOGOUT_AUDIENCE", commands: serveOnly,

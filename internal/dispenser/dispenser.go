@@ -19,6 +19,7 @@ import (
 
 	"farebox/internal/limit"
 	"farebox/internal/secret"
+	"farebox/internal/shard"
 	vendorclient "farebox/vendor_client"
 )
 
@@ -122,6 +123,16 @@ func (d *Dispenser) Dispense(ctx context.Context, req Request) (Grant, error) {
 	if d.cfg.Revocations.Ended(a.marks) {
 		return Grant{}, ErrSessionEnded
 	}
+	grant, err := d.attend(ctx, a)
+	// It may have been ended while the token was made.
+	if err == nil && d.cfg.Revocations.Ended(a.marks) {
+		return Grant{}, ErrSessionEnded
+	}
+	return grant, err
+}
+
+// attend serves an attempt, or joins it where it is under way.
+func (d *Dispenser) attend(ctx context.Context, a *attempt) (Grant, error) {
 	if !a.keyed() {
 		return d.dispense(ctx, a)
 	}
@@ -140,6 +151,7 @@ func (d *Dispenser) dispense(ctx context.Context, a *attempt) (Grant, error) {
 	for {
 		decision, err := d.store.claim(ctx, a)
 		if err != nil {
+			a.unsure = !errors.Is(err, shard.ErrUnsent)
 			return d.dispenseAlone(ctx, a)
 		}
 		switch decision.outcome {
@@ -197,6 +209,7 @@ func (d *Dispenser) dispenseAlone(ctx context.Context, a *attempt) (Grant, error
 	}
 	states, limited := d.local.take(a)
 	if limited != "" {
+		d.letGo(ctx, a)
 		return Grant{}, newLimitError(limited, states)
 	}
 	made, err := d.mintFor(ctx, a)

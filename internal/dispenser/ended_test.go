@@ -2,6 +2,8 @@ package dispenser_test
 
 import (
 	"errors"
+	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -130,9 +132,70 @@ func endedWithoutRedis(t *testing.T, h *house) {
 	}
 }
 
+// A session that was ended gets nothing by joining another's attempt, nor does
+// one that is ended while its token is made.
+func endedJoins(t *testing.T, h *house) {
+	d := h.open()
+	own, other := h.lists[len(h.lists)-1], h.revokes()
+	h.vendor.gate = make(chan struct{})
+	old, young := request("ada", "k"), request("ada", "k")
+	old.IssuedAt, young.IssuedAt = time.Now().Add(-time.Minute), time.Now().Add(time.Minute)
+	answers := make(chan error, 2)
+	go func() {
+		_, err := d.Dispense(t.Context(), young)
+		answers <- err
+	}()
+	h.eventually("the vendor is called", func() bool { return h.vendor.count() == 1 })
+	if err := other.End(t.Context(), revocation.Ending{Issuer: old.Issuer, Subject: "ada", At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Dispense(t.Context(), old); !errors.Is(err, dispenser.ErrSessionEnded) {
+		t.Errorf("who joins: %v", err)
+	}
+	bob := request("bob", "")
+	bob.IssuedAt = time.Now().Add(-time.Minute)
+	late := make(chan error, 1)
+	go func() {
+		_, err := d.Dispense(t.Context(), bob)
+		late <- err
+	}()
+	h.eventually("the vendor is called for bob", func() bool { return h.vendor.count() == 2 })
+	if err := own.End(t.Context(), revocation.Ending{Issuer: bob.Issuer, Subject: "bob", At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	close(h.vendor.gate)
+	if err := <-answers; err != nil {
+		t.Errorf("who began it: %v", err)
+	}
+	if err := <-late; !errors.Is(err, dispenser.ErrSessionEnded) {
+		t.Errorf("who was ended meanwhile: %v", err)
+	}
+}
+
+// What was never sent to Redis needs no end there.
+func nothingLingers(t *testing.T, h *house) {
+	strict := h.open(func(o *options) { o.RequireRevocations = true })
+	h.stopRedis()
+	for range 10 {
+		_, _ = strict.Dispense(t.Context(), request("ada", ""))
+	}
+	before := runtime.NumGoroutine()
+	for i := range 5000 {
+		if _, err := strict.Dispense(t.Context(), request("ada", fmt.Sprint("key ", i))); !errors.Is(err, dispenser.ErrRevocationsUnknown) {
+			t.Fatal(err)
+		}
+	}
+	// Other tests run beside this one; the breaker lets one call a second pass.
+	if more := runtime.NumGoroutine() - before; more > 2500 {
+		t.Errorf("%d goroutines more, of 5000 refused requests", more)
+	}
+}
+
 var endedSuite = map[string]func(*testing.T, *house){
 	"a session that was ended gets nothing":         endedSessions,
 	"a session that was ended gets no answer again": endedBeforeReplay,
 	"a session is ended through a rotation":         endedThroughRotation,
+	"a session that was ended joins nobody":         endedJoins,
+	"a refused request leaves nothing behind":       nothingLingers,
 	"without Redis it goes by what it knows":        endedWithoutRedis,
 }

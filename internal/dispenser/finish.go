@@ -29,7 +29,7 @@ func (d *Dispenser) release(ctx context.Context, a *attempt, decision decision, 
 
 // letGo ends a claim that may have been made before the answer to it was lost.
 func (d *Dispenser) letGo(ctx context.Context, a *attempt) {
-	if a.keyed() {
+	if a.keyed() && a.unsure {
 		d.release(ctx, a, decision{}, errClaimLost)
 	}
 }

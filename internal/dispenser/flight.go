@@ -27,7 +27,9 @@ type flight struct {
 // caller started is a replay to whoever joins.
 // run may go on after it has given its answer.
 func (f *flights) join(ctx context.Context, a *attempt, run func(answer func(Grant, error))) (Grant, error) {
-	id := a.keys[0] + a.fingerprint
+	// Another session of the caller does not join: whether it was ended is for
+	// the script to say.
+	id := a.keys[0] + a.fingerprint + a.marks.ID()
 	f.mu.Lock()
 	current, joined := f.underWay[id]
 	if !joined {

@@ -109,6 +109,7 @@ type attempt struct {
 	claim       string // this request's own claim id; "" without a key
 	waitingOn   string // the claim id of who is at it already
 	useless     []byte // the kept answer that cannot be used; nil for none
+	unsure      bool   // the last claim may have been made, though no answer came
 	// unfinished is what could not be done with the claim for want of Redis.
 	unfinished func(context.Context) error
 	pooled     []byte // what came out of the pool and stands under the key as it is; nil for nothing

@@ -69,11 +69,8 @@ func TestASessionThatIsRevokedIsRefusedByAllReplicas(t *testing.T) {
 	if a := mint(t, replicas[0].url, scribePath, h.session("dave", jwt.MapClaims{"iat": old["iat"], "sid": "session-2"}), ""); a.status != 200 {
 		t.Errorf("another's session: %d %s", a.status, a.raw)
 	}
-	if a := mint(t, replicas[0].url, scribePath, h.session("ada", jwt.MapClaims{"iat": time.Now().Add(2 * time.Second).Unix()}), ""); a.status != 200 {
-		t.Errorf("a session that began later: %d %s", a.status, a.raw)
-	}
-	if n := h.mints() - before; n > 2 {
-		t.Errorf("%d mints, of two that were allowed", n)
+	if n := h.mints() - before; n > 1 {
+		t.Errorf("%d mints, of one that was allowed", n)
 	}
 	// Each replica knows by itself, and for good.
 	for _, r := range replicas {

@@ -165,7 +165,7 @@ func (c *Conn) Clustered(ctx context.Context) (bool, error) {
 func (c *Conn) askMode(ctx context.Context) (string, error) {
 	cmd := redis.NewCmd(ctx, "hello")
 	if err := (*c.client.Load()).Process(ctx, cmd); err != nil {
-		if isAnswer(err) && (strings.HasPrefix(err.Error(), "ERR ") || strings.HasPrefix(err.Error(), "NOPERM ")) {
+		if isAnswer(err) && doesNotKnow(err.Error()) {
 			return "", nil
 		}
 		return "", err
@@ -184,6 +184,13 @@ func (c *Conn) askMode(ctx context.Context) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+// doesNotKnow reports whether a server refused HELLO itself, and not, say, the
+// database of the address, which a cluster does not have.
+func doesNotKnow(answer string) bool {
+	return strings.HasPrefix(answer, "NOPERM ") || strings.Contains(answer, "unknown command") ||
+		strings.Contains(answer, "wrong number of arguments")
 }
 
 // LogTo has the library's own lines written to log from now on, for all

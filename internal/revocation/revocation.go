@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -136,6 +137,9 @@ func (l *List) MarksOf(s Session) Marks {
 	return m
 }
 
+// ID tells sessions apart that may be ended apart.
+func (m Marks) ID() string { return strings.Join(m.hashes, "") + m.Issued() }
+
 // Keys are those of a shard at which a script finds "<microseconds>": sessions
 // issued at or before that moment are ended.
 func (m Marks) Keys(sh *shard.Shard) []string {
@@ -182,16 +186,25 @@ func (l *List) End(ctx context.Context, e Ending) error {
 	if err != nil {
 		return err
 	}
-	l.learn(hash, mark{at: e.At, until: l.cfg.Now().Add(l.cfg.Lifetime)})
+	from := l.cfg.Now()
+	if e.At.After(from) {
+		from = e.At
+	}
+	l.learn(hash, mark{at: e.At, until: from.Add(l.cfg.Lifetime)})
 	all, err := l.cfg.Shards.All(ctx)
 	if err != nil {
 		l.oweAll(hash)
 		return fmt.Errorf("revocation: %w", err)
 	}
 	// The first shard's is what other replicas read, so it comes last.
-	for i := len(all) - 1; i >= 0; i-- {
-		l.owe(all[i].Index, hash)
+	for _, sh := range all {
+		l.owe(sh.Index, hash)
+	}
+	for i := len(all) - 1; i >= 0 && ctx.Err() == nil; i-- {
 		err = errors.Join(err, l.write(ctx, all[i], []string{hash}))
+	}
+	if ctx.Err() != nil {
+		err = errors.Join(err, fmt.Errorf("%w: %w", shard.ErrAway, ctx.Err()))
 	}
 	err = errors.Join(err, l.awaitReplicas(ctx, all))
 	if err != nil {

@@ -70,6 +70,52 @@ func TestAnEndingIsWrittenBackToARedisThatWasEmptied(t *testing.T) {
 	}
 }
 
+// Without the right to ask who the server is, its data's own name tells.
+func TestAnEndingIsWrittenBackWhereTheServerDoesNotSayWhoItIs(t *testing.T) {
+	t.Parallel()
+	server := testredis.Start(t, "--rename-command", "INFO", "")
+	list := open(t, at(server.URL))
+	run(t, list)
+	if err := list.End(t.Context(), subject("ada")); err != nil {
+		t.Fatal(err)
+	}
+	server.Kill()
+	server.Launch()
+	eventually(t, "it is written back", func() bool { return len(marks(t, server.Client())) == 1 })
+}
+
+func TestOnAClusterAnEndingIsWrittenBackToAShardThatWasEmptied(t *testing.T) {
+	t.Parallel()
+	cluster := testredis.StartCluster(t, 3)
+	list := open(t, at(cluster.URL()))
+	run(t, list)
+	if err := list.End(t.Context(), subject("ada")); err != nil {
+		t.Fatal(err)
+	}
+	all := func() (n int) {
+		for _, primary := range cluster.Primaries {
+			n += len(marks(t, primary.Client()))
+		}
+		return n
+	}
+	// Each shard has been looked at once, so that its life is known by name.
+	eventually(t, "all lives are known", func() bool {
+		n := 0
+		for _, primary := range cluster.Primaries {
+			n += len(primary.Client().Keys(context.Background(), "{test:*}:epoch").Val())
+		}
+		return n == 8
+	})
+	emptied := cluster.Owner(cluster.Slot("{test:3}:g"))
+	if err := emptied.Client().FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if all() == 8 {
+		t.Fatal("nothing was lost")
+	}
+	eventually(t, "it is written back", func() bool { return all() == 8 })
+}
+
 func TestAnEndingIsWrittenBackAfterAFailOverThatLostIt(t *testing.T) {
 	t.Parallel()
 	primary, replica := testredis.StartTCP(t), testredis.StartTCP(t)

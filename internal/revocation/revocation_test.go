@@ -140,7 +140,7 @@ func TestAnEndingIsForgottenWhenNoSessionIsOldEnough(t *testing.T) {
 		c.Lifetime = time.Hour
 		c.Now = func() time.Time { return now }
 	})
-	if err := list.End(t.Context(), subject("ada")); err != nil {
+	if err := list.End(t.Context(), revocation.Ending{Issuer: issuer, Subject: "ada", At: now}); err != nil {
 		t.Fatal(err)
 	}
 	marks := list.MarksOf(revocation.Session{Issuer: issuer, Subject: "ada"})

@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"context"
+	"crypto/rand"
 	_ "embed"
 	"strconv"
 	"time"
@@ -58,7 +59,7 @@ func (l *List) look(ctx context.Context) {
 		if i != 0 && i != w.turn && !w.away[i] {
 			continue
 		}
-		owner, empty, err := l.read(ctx, sh)
+		owner, err := l.read(ctx, sh)
 		if err != nil {
 			w.away[i] = true
 			continue
@@ -67,13 +68,6 @@ func (l *List) look(ctx context.Context) {
 			l.oweKnown(sh)
 			if i == 0 {
 				w.last = beginning // its log may be another
-			}
-		}
-		if i == 0 && empty {
-			// Somebody has emptied it; what else is gone does not show.
-			w.last = beginning
-			for _, sh := range all {
-				l.oweKnown(sh)
 			}
 		}
 		w.owners[i] = owner
@@ -88,8 +82,8 @@ func (l *List) look(ctx context.Context) {
 }
 
 // read keeps what is new in the log, which only the first shard has, and
-// returns who the server is and whether there is nothing in its log.
-func (l *List) read(ctx context.Context, sh *shard.Shard) (owner string, empty bool, err error) {
+// returns which server and which life of its data it was.
+func (l *List) read(ctx context.Context, sh *shard.Shard) (owner string, err error) {
 	news := 0
 	defer func() {
 		if news > 0 {
@@ -97,13 +91,13 @@ func (l *List) read(ctx context.Context, sh *shard.Shard) (owner string, empty b
 		}
 	}()
 	for {
-		reply, err := l.cfg.Shards.Run(ctx, sh, l.scripts.look, []string{logKey(sh)}, l.cfg.FixedOwner, l.watch.last, batch)
+		reply, err := l.cfg.Shards.Run(ctx, sh, l.scripts.look, []string{logKey(sh), sh.Key("epoch")}, l.cfg.FixedOwner, l.watch.last, batch, rand.Text())
 		if err != nil {
-			return "", false, err
+			return "", err
 		}
 		fields, err := shard.Texts(reply)
 		if err != nil || len(fields)%4 != 2 {
-			return "", false, shard.ErrOddAnswer
+			return "", shard.ErrOddAnswer
 		}
 		now := l.cfg.Now()
 		for entry := fields[2:]; len(entry) > 0; entry = entry[4:] {
@@ -115,7 +109,7 @@ func (l *List) read(ctx context.Context, sh *shard.Shard) (owner string, empty b
 			l.watch.last = entry[0]
 		}
 		if len(fields) < 2+4*batch {
-			return fields[0], fields[1] == "0", nil
+			return fields[0] + fields[1], nil
 		}
 	}
 }
@@ -123,14 +117,15 @@ func (l *List) read(ctx context.Context, sh *shard.Shard) (owner string, empty b
 // settleDebts shares out what was owed when it was not known how many shards
 // there are.
 func (l *List) settleDebts(all []*shard.Shard) {
-	for _, hash := range l.debts(unknownShard) {
+	l.mu.Lock()
+	owed := l.unwritten[unknownShard]
+	delete(l.unwritten, unknownShard)
+	l.mu.Unlock()
+	for hash := range owed {
 		for _, sh := range all {
 			l.owe(sh.Index, hash)
 		}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.unwritten, unknownShard)
 }
 
 func (l *List) debts(index int) (hashes []string) {

@@ -11,8 +11,12 @@ import (
 	"farebox/internal/health"
 	"farebox/internal/identity"
 	"farebox/internal/revocation"
+	"farebox/internal/shard"
 	"farebox/internal/telemetry"
 )
+
+// revokeTimeout is for one call: an operator may be far from Redis, and waits.
+const revokeTimeout = 5 * time.Second
 
 // Revoke ends sessions that were issued until now, and writes it to the audit.
 // It returns nil when all replicas will know.
@@ -30,15 +34,23 @@ func Revoke(ctx context.Context, cfg *config.Config, ending revocation.Ending, a
 		return err
 	}
 	defer redis.Close()
-	shards, err := openShards(cfg, redis, health.NewBoard(time.Now, log), log)
+	shards, err := shard.New(shard.Config{
+		Redis: redis, Prefix: cfg.Redis.Prefix, Timeout: revokeTimeout,
+		State: health.NewBoard(time.Now, log).Lamp("redis", false), Log: log,
+	})
 	if err != nil {
 		return err
 	}
-	list, err := openRevocations(cfg, shards, hasher, "", log)
+	// How long sessions may live is the replicas' setting, so the longest counts.
+	list, err := revocation.New(revocation.Config{
+		Shards: shards, Hasher: hasher, Lifetime: config.LongestSession, Now: time.Now, Log: log,
+	})
 	if err != nil {
 		return err
 	}
-	ending.At = time.Now()
+	// A session may be issued by a clock that is ahead, by as much as it would
+	// be taken for good.
+	ending.At = time.Now().Add(cfg.Session.Leeway)
 	err = list.End(ctx, ending)
 	telemetry.NewAudit(auditTo).Record(ctx, revoked(hasher, ending, err))
 	switch {

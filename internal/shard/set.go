@@ -8,7 +8,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -48,7 +47,8 @@ type Config struct {
 type Set struct {
 	cfg     Config
 	known   atomic.Pointer[[]*Shard] // nil until it is known what Redis is
-	asking  sync.Mutex               // held while that is asked
+	asking  chan struct{}            // has a place for who asks that
+	first   *Shard
 	unasked circuitbreaker.CircuitBreaker[any]
 	downs   atomic.Int32 // shards that are down
 }
@@ -63,8 +63,12 @@ const (
 	most = 1024
 )
 
-// ErrAway is a Redis that did not answer, or not in time.
-var ErrAway = errors.New("redis is away")
+var (
+	// ErrAway is a Redis that did not answer, or not in time.
+	ErrAway = errors.New("redis is away")
+	// ErrUnsent is an ErrAway of which it is certain that nothing was sent.
+	ErrUnsent = fmt.Errorf("%w, and is left alone", ErrAway)
+)
 
 //go:embed agree.lua
 var agreeSource string
@@ -77,22 +81,30 @@ func New(cfg Config) (*Set, error) {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = defaultTimeout
 	}
-	return &Set{cfg: cfg, unasked: newBreaker()}, nil
+	return &Set{cfg: cfg, unasked: newBreaker(), asking: make(chan struct{}, 1), first: newShard(cfg.Prefix, 0)}, nil
 }
 
 // All returns all shards, always the same. Where it is not known yet what Redis
-// is, it asks; an error wraps ErrAway.
+// is, it asks, one caller at a time; an error wraps ErrAway.
 func (s *Set) All(ctx context.Context) ([]*Shard, error) {
 	if known := s.known.Load(); known != nil {
 		return *known, nil
 	}
-	s.asking.Lock()
-	defer s.asking.Unlock()
+	select {
+	case s.asking <- struct{}{}: // also for a caller who has gone
+	default:
+		select {
+		case s.asking <- struct{}{}:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w", ErrUnsent, ctx.Err())
+		}
+	}
+	defer func() { <-s.asking }()
 	if known := s.known.Load(); known != nil {
 		return *known, nil
 	}
 	if !s.unasked.TryAcquirePermit() {
-		return nil, ErrAway
+		return nil, ErrUnsent
 	}
 	ask, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Timeout)
 	defer cancel()
@@ -104,9 +116,9 @@ func (s *Set) All(ctx context.Context) ([]*Shard, error) {
 		return nil, fmt.Errorf("%w: %w", ErrAway, err)
 	}
 	s.unasked.RecordSuccess()
-	all := []*Shard{newShard(s.cfg.Prefix, 0)}
+	all := []*Shard{s.first}
 	if clustered {
-		count, err := s.agree(ctx, all[0])
+		count, err := s.agree(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -120,8 +132,8 @@ func (s *Set) All(ctx context.Context) ([]*Shard, error) {
 
 // agree has all replicas use the number of shards that the first of them wrote
 // down.
-func (s *Set) agree(ctx context.Context, first *Shard) (int, error) {
-	reply, err := s.Run(ctx, first, NewScript(agreeSource), []string{first.Key("n")}, onCluster)
+func (s *Set) agree(ctx context.Context) (int, error) {
+	reply, err := s.Run(ctx, s.first, NewScript(agreeSource), []string{s.first.Key("n")}, onCluster)
 	if err != nil {
 		return 0, err
 	}
@@ -138,7 +150,7 @@ func (s *Set) agree(ctx context.Context, first *Shard) (int, error) {
 // An error wraps ErrAway, or is the server's own NOSCRIPT.
 func (s *Set) Do(ctx context.Context, sh *Shard, words ...any) (any, error) {
 	if !sh.breaker.TryAcquirePermit() {
-		return nil, ErrAway
+		return nil, ErrUnsent
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Timeout)
 	defer cancel()
