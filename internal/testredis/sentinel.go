@@ -60,12 +60,18 @@ func StartSentinels(t testing.TB, primary *Server, replicas int) *Sentinels {
 	return s
 }
 
-// Primary is the address on loopback that the sentinels give for the primary.
-func (s *Sentinels) Primary() string {
-	words := redis.NewStringSliceCmd(context.Background(), "sentinel", "get-master-addr-by-name", sentinelMaster)
-	_ = s.servers[0].client.Process(context.Background(), words)
-	if len(words.Val()) != 2 {
-		return ""
-	}
-	return words.Val()[0] + ":" + words.Val()[1]
+// Primary is the address on loopback that the sentinels give for the primary; a
+// busy one may not answer at once.
+func (s *Sentinels) Primary() (address string) {
+	first := s.servers[0]
+	first.await("a sentinel names a primary", func() bool {
+		words := redis.NewStringSliceCmd(context.Background(), "sentinel", "get-master-addr-by-name", sentinelMaster)
+		_ = first.client.Process(context.Background(), words)
+		if len(words.Val()) != 2 {
+			return false
+		}
+		address = words.Val()[0] + ":" + words.Val()[1]
+		return true
+	})
+	return address
 }
