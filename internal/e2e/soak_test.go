@@ -134,7 +134,14 @@ func (s *soak) repeat() {
 		}
 		return n
 	}
+	// Calls of the fault before may still be timing out, and open a breaker that
+	// turns others away for a second.
 	before := failures()
+	for quiet := time.Now(); time.Since(quiet) < 2*time.Second; time.Sleep(20 * time.Millisecond) {
+		if n := failures(); n != before {
+			before, quiet = n, time.Now()
+		}
+	}
 	s.mill.feel(repeating)
 	dwell()
 	s.mill.feel(well)

@@ -157,33 +157,43 @@ func (s *Set) Do(ctx context.Context, sh *Shard, words ...any) (any, error) {
 	cmd := redis.NewCmd(ctx, words...)
 	err := s.cfg.Redis.Process(ctx, cmd)
 	if err == nil || errors.Is(err, redis.Nil) || isNoScript(err) {
-		sh.breaker.RecordSuccess()
-		// An answer that comes late, to a call from before the breaker opened,
-		// does not close it: others are still turned away.
-		if sh.breaker.IsClosed() {
-			s.up(sh)
-		}
+		s.met(sh)
 		if errors.Is(err, redis.Nil) {
 			err = nil
 		}
 		return cmd.Val(), err
 	}
-	sh.breaker.RecordFailure()
-	if !sh.down.Swap(true) {
-		s.downs.Add(1)
-	}
-	s.cfg.State.Down(reason(err))
+	s.missed(sh, err)
 	s.cfg.Log.DebugContext(ctx, "a call to redis failed", "error", err)
 	return nil, fmt.Errorf("%w: %w", ErrAway, err)
 }
 
-func (s *Set) up(sh *Shard) {
+// met notes an answer. One that comes late, to a call from before the breaker
+// opened, does not close it: others are still turned away.
+func (s *Set) met(sh *Shard) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.breaker.RecordSuccess()
+	if !sh.breaker.IsClosed() {
+		return
+	}
 	if sh.down.Swap(false) {
 		s.downs.Add(-1)
 	}
 	if s.downs.Load() == 0 {
 		s.cfg.State.Up()
 	}
+}
+
+// missed notes that there was none.
+func (s *Set) missed(sh *Shard, err error) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.breaker.RecordFailure()
+	if !sh.down.Swap(true) {
+		s.downs.Add(1)
+	}
+	s.cfg.State.Down(reason(err))
 }
 
 // reason is a short word for why Redis did not answer.

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,7 @@ type Shard struct {
 	// breaker spares callers the wait for a server that is away.
 	breaker circuitbreaker.CircuitBreaker[any]
 	down    atomic.Bool
+	mu      sync.Mutex // held while both are changed, so that they agree
 }
 
 // Key is a key of this shard.
