@@ -155,14 +155,11 @@ func (c *Client) call(ctx context.Context, o order) (Credential, *Error) {
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteHeaders: func() { sent.Store(true) },
 	})
-	request, err := http.NewRequestWithContext(ctx, o.method, c.base+o.path, http.NoBody)
+	request, err := c.request(ctx, o.method, o.path)
 	if err != nil {
 		return Credential{}, &Error{Operation: o.operation, Kind: KindUnreachable}
 	}
-	request.Header.Set("xi-api-key", c.cfg.APIKey.Reveal())
-	request.Header.Set("Accept", "application/json")
 	request.Header.Set("Cache-Control", "no-store")
-	request.Header.Set("User-Agent", c.cfg.UserAgent)
 
 	requestedAt := c.cfg.Now()
 	answer, err := c.http.Do(request)
@@ -189,6 +186,18 @@ func (c *Client) call(ctx context.Context, o order) (Credential, *Error) {
 	}
 	made.RequestedAt = requestedAt
 	return made, nil
+}
+
+// request is one to the vendor, with the key.
+func (c *Client) request(ctx context.Context, method, path string) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("xi-api-key", c.cfg.APIKey.Reveal())
+	request.Header.Set("Accept", "application/json")
+	request.Header.Set("User-Agent", c.cfg.UserAgent)
+	return request, nil
 }
 
 // broken is a call without a whole answer.

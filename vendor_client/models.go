@@ -15,13 +15,10 @@ func (c *Client) Models(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	failed := func(kind Kind, status int) error { return &Error{Operation: operation, Kind: kind, Status: status} }
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/v1/models", http.NoBody)
+	request, err := c.request(ctx, http.MethodGet, "/v1/models")
 	if err != nil {
 		return failed(KindUnreachable, 0)
 	}
-	request.Header.Set("xi-api-key", c.cfg.APIKey.Reveal())
-	request.Header.Set("Accept", "application/json")
-	request.Header.Set("User-Agent", c.cfg.UserAgent)
 	answer, err := c.http.Do(request)
 	switch {
 	case err != nil && ctx.Err() != nil:

@@ -37,7 +37,7 @@ type decision struct {
 // claim decides a request. An error means that Redis did not answer; the claim
 // may have been made all the same.
 func (s *store) claim(ctx context.Context, a *attempt) (decision, error) {
-	shards, err := s.shards.All(ctx)
+	shards, err := s.cfg.Shards.All(ctx)
 	if err != nil {
 		return decision{}, err
 	}
@@ -50,7 +50,7 @@ func (s *store) claim(ctx context.Context, a *attempt) (decision, error) {
 		keys = append(append(keys, attemptKeys(sh, a)...), failureKey(sh, a.waitingOn))
 	}
 	keys = append(keys, poolKey(sh, s.pool, a.Type))
-	reply, err := s.shards.Run(ctx, sh, s.claims, keys,
+	reply, err := s.cfg.Shards.Run(ctx, sh, s.claims, keys,
 		len(a.callers), len(marks), a.marks.Issued(), a.claim, a.fingerprint, milliseconds(s.claimLife()), a.useless,
 		microseconds(limits.PerUser.Interval()), limits.PerUser.Count, limits.PerUserDaily,
 		microseconds(limits.Global.Interval()), limits.Global.Count,
@@ -117,7 +117,7 @@ func parseMicros(text string) time.Time {
 // settle keeps the answer of a claim, or of an attempt that was served out of
 // the pool. False means that another has taken its place.
 func (s *store) settle(ctx context.Context, a *attempt, sealed []byte) (bool, error) {
-	shards, err := s.shards.All(ctx)
+	shards, err := s.cfg.Shards.All(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -126,7 +126,7 @@ func (s *store) settle(ctx context.Context, a *attempt, sealed []byte) (bool, er
 		standing = "q" + a.fingerprint + string(a.pooled)
 	}
 	sh := shard.At(shards, a.spread)
-	reply, err := s.shards.Run(ctx, sh, s.settles, attemptKeys(sh, a)[:1],
+	reply, err := s.cfg.Shards.Run(ctx, sh, s.settles, attemptKeys(sh, a)[:1],
 		standing, "d"+a.fingerprint+string(sealed), milliseconds(s.cfg.ReplayWindow))
 	return reply == int64(1), err
 }
@@ -136,7 +136,7 @@ func (s *store) release(ctx context.Context, a *attempt, d decision, cause error
 	if !a.keyed() && !mayGiveBack(cause) {
 		return nil
 	}
-	shards, err := s.shards.All(ctx)
+	shards, err := s.cfg.Shards.All(ctx)
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (s *store) release(ctx context.Context, a *attempt, d decision, cause error
 		keys = append(keys, attemptKeys(sh, a)[0], failureKey(sh, a.claim))
 	}
 	day, _ := limit.Day(d.now)
-	_, err = s.shards.Run(ctx, sh, s.releases, keys,
+	_, err = s.cfg.Shards.Run(ctx, sh, s.releases, keys,
 		a.claim, a.fingerprint, encodeFailure(cause), milliseconds(failureLife),
 		flag(mayGiveBack(cause)), day)
 	if err != nil {

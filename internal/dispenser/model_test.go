@@ -68,7 +68,7 @@ func (m *model) ask(r dispenser.Request, now time.Time, vendorFails bool) (repla
 	u.used++
 	if vendorFails {
 		// The charge was for nothing.
-		u.tat, m.global = m.limits.PerUser.GiveBack(u.tat), m.limits.Global.GiveBack(m.global)
+		u.tat, m.global = u.tat.Add(-m.limits.PerUser.Interval()), m.global.Add(-m.limits.Global.Interval())
 		u.used--
 	}
 	return "", ""

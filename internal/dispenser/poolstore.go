@@ -60,7 +60,7 @@ func (s *store) reserve(ctx context.Context, sh *shard.Shard, t vendorclient.Tok
 		lost = *round.unsure
 		lost.id += ":"
 	}
-	reply, err := s.shards.Run(ctx, sh, s.reserves,
+	reply, err := s.cfg.Shards.Run(ctx, sh, s.reserves,
 		[]string{poolKey(sh, s.pool, t), reservationsKey(sh, s.pool, t), demandKey(sh, s.pool, t)},
 		s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge), replica, strconv.FormatFloat(round.demand, 'f', 3, 64),
 		strconv.FormatFloat(round.lasts.Seconds(), 'f', 3, 64), round.least, round.most, round.want,
@@ -98,7 +98,7 @@ type fresh struct {
 // putNew is put for a token that nobody has remembered yet: in the same step
 // where that lies in the same shard, and in one before otherwise.
 func (s *store) putNew(ctx context.Context, sh *shard.Shard, f fresh, token tokenHashes, most int) (string, error) {
-	shards, err := s.shards.All(ctx)
+	shards, err := s.cfg.Shards.All(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -120,7 +120,7 @@ func (s *store) putNew(ctx context.Context, sh *shard.Shard, f fresh, token toke
 // fit is thrown away. It returns what became of it.
 func (s *store) put(ctx context.Context, sh *shard.Shard, f fresh, most int) (string, error) {
 	keys := []string{poolKey(sh, s.pool, f.of), reservationsKey(sh, s.pool, f.of)}
-	reply, err := s.shards.Run(ctx, sh, s.puts, append(keys, tokenKeys(sh, f.hashes)...),
+	reply, err := s.cfg.Shards.Run(ctx, sh, s.puts, append(keys, tokenKeys(sh, f.hashes)...),
 		s.cfg.Pool.Owner, f.clock.owner, fmt.Sprintf("%016d", f.mintedAt.UnixMicro()), f.sealed,
 		microseconds(s.cfg.Pool.MaxAge), most, milliseconds(s.cfg.TokenLifetime), f.reserved)
 	became, _ := reply.(string)
@@ -136,7 +136,7 @@ const (
 // take takes a sealed token out of a pool for a caller of another shard; nil
 // where there is none.
 func (s *store) take(ctx context.Context, sh *shard.Shard, t vendorclient.TokenType) (*clock, []byte, error) {
-	reply, err := s.shards.Run(ctx, sh, s.takes, []string{poolKey(sh, s.pool, t)}, s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge))
+	reply, err := s.cfg.Shards.Run(ctx, sh, s.takes, []string{poolKey(sh, s.pool, t)}, s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -153,7 +153,7 @@ func (s *store) take(ctx context.Context, sh *shard.Shard, t vendorclient.TokenT
 
 // free ends a reservation that brought no token for the pool.
 func (s *store) free(ctx context.Context, sh *shard.Shard, t vendorclient.TokenType, reserved string) error {
-	_, err := s.shards.Do(ctx, sh, "zrem", reservationsKey(sh, s.pool, t), reserved)
+	_, err := s.cfg.Shards.Do(ctx, sh, "zrem", reservationsKey(sh, s.pool, t), reserved)
 	return err
 }
 
@@ -168,11 +168,11 @@ func tokenKeys(sh *shard.Shard, hashes []string) []string {
 // remember reports whether a token is new to all replicas. It lies in a shard
 // of its own choice, since the vendor may repeat it to whoever asks.
 func (s *store) remember(ctx context.Context, token tokenHashes) (bool, error) {
-	shards, err := s.shards.All(ctx)
+	shards, err := s.cfg.Shards.All(ctx)
 	if err != nil {
 		return false, err
 	}
 	sh := shard.At(shards, token.spread)
-	reply, err := s.shards.Run(ctx, sh, s.remembers, tokenKeys(sh, token.hashes), milliseconds(s.cfg.TokenLifetime))
+	reply, err := s.cfg.Shards.Run(ctx, sh, s.remembers, tokenKeys(sh, token.hashes), milliseconds(s.cfg.TokenLifetime))
 	return reply == int64(1), err
 }

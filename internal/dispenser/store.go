@@ -9,9 +9,8 @@ import (
 
 // store is Redis as the dispenser uses it.
 type store struct {
-	cfg    Config
-	shards *shard.Set
-	pool   string // which pool is this one's
+	cfg  Config
+	pool string // which pool is this one's
 	scripts
 }
 
@@ -49,7 +48,7 @@ const (
 
 func newStore(cfg Config, pool string) *store {
 	ofPool := func(source string) *shard.Script { return shard.NewScript(shard.OwnerSource, poolSource, source) }
-	return &store{cfg: cfg, shards: cfg.Shards, pool: pool, scripts: scripts{
+	return &store{cfg: cfg, pool: pool, scripts: scripts{
 		claims: ofPool(claimSource), takes: ofPool(takeSource), reserves: ofPool(reserveSource), puts: ofPool(putSource),
 		settles: shard.NewScript(settleSource), releases: shard.NewScript(releaseSource), remembers: shard.NewScript(rememberSource),
 	}}

@@ -52,9 +52,6 @@ func (r Rate) Take(tat, now time.Time) (next time.Time, ok bool) {
 	return next, true
 }
 
-// GiveBack undoes one Take.
-func (r Rate) GiveBack(tat time.Time) time.Time { return tat.Add(-r.Interval()) }
-
 // State is what is left of the rate at now. Where nothing is, Reset is how
 // long Take goes on refusing.
 func (r Rate) State(name Name, tat, now time.Time) State {

@@ -16,7 +16,6 @@ import (
 	"farebox/internal/preflight"
 	"farebox/internal/redisconn"
 	"farebox/internal/revocation"
-	"farebox/internal/shard"
 	"farebox/session"
 	vendorclient "farebox/vendor_client"
 )
@@ -141,14 +140,11 @@ func (c *checker) revocations(hasher *identity.Hasher) (*revocation.List, error)
 	if c.cfg.Redis.Embedded {
 		return nil, nil
 	}
-	shards, err := shard.New(shard.Config{
-		Redis: c.redis, Prefix: c.cfg.Redis.Prefix, Timeout: preflight.RedisTimeout,
-		State: health.NewBoard(time.Now, c.log).Lamp("redis", false), Log: c.log,
-	})
+	shards, err := openShards(c.cfg, c.redis, health.NewBoard(time.Now, c.log), preflight.RedisTimeout, c.log)
 	if err != nil {
 		return nil, err
 	}
-	return openRevocations(c.cfg, shards, hasher, "", c.log)
+	return openRevocations(shards, hasher, c.cfg.Session.MaxLifetime+c.cfg.Session.Leeway, "", c.log)
 }
 
 // readPolicy reads the policy file once, or is the default policy for "".

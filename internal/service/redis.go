@@ -19,15 +19,18 @@ func openRedis(cfg *config.Config) (*redisconn.Conn, error) {
 	})
 }
 
-func openShards(cfg *config.Config, redis *redisconn.Conn, board *health.Board, log *slog.Logger) (*shard.Set, error) {
-	return shard.New(shard.Config{Redis: redis, Prefix: cfg.Redis.Prefix, State: board.Lamp("redis", false), Log: log})
+// openShards returns Redis' shards; a call to them may take timeout, 0 for the
+// short one of requests.
+func openShards(cfg *config.Config, redis *redisconn.Conn, board *health.Board, timeout time.Duration, log *slog.Logger) (*shard.Set, error) {
+	return shard.New(shard.Config{
+		Redis: redis, Prefix: cfg.Redis.Prefix, Timeout: timeout, State: board.Lamp("redis", false), Log: log,
+	})
 }
 
-// openRevocations returns the list of ended sessions. fixedOwner stands for the
-// embedded Redis' identity.
-func openRevocations(cfg *config.Config, shards *shard.Set, hasher *identity.Hasher, fixedOwner string, log *slog.Logger) (*revocation.List, error) {
+// openRevocations returns the list of ended sessions, each kept for lifetime.
+// fixedOwner stands for the embedded Redis' identity.
+func openRevocations(shards *shard.Set, hasher *identity.Hasher, lifetime time.Duration, fixedOwner string, log *slog.Logger) (*revocation.List, error) {
 	return revocation.New(revocation.Config{
-		Shards: shards, Hasher: hasher, Lifetime: cfg.Session.MaxLifetime + cfg.Session.Leeway, FixedOwner: fixedOwner,
-		Now: time.Now, Log: log,
+		Shards: shards, Hasher: hasher, Lifetime: lifetime, FixedOwner: fixedOwner, Now: time.Now, Log: log,
 	})
 }

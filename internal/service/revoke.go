@@ -11,7 +11,6 @@ import (
 	"farebox/internal/health"
 	"farebox/internal/identity"
 	"farebox/internal/revocation"
-	"farebox/internal/shard"
 	"farebox/internal/telemetry"
 )
 
@@ -34,17 +33,12 @@ func Revoke(ctx context.Context, cfg *config.Config, ending revocation.Ending, a
 		return err
 	}
 	defer redis.Close()
-	shards, err := shard.New(shard.Config{
-		Redis: redis, Prefix: cfg.Redis.Prefix, Timeout: revokeTimeout,
-		State: health.NewBoard(time.Now, log).Lamp("redis", false), Log: log,
-	})
+	shards, err := openShards(cfg, redis, health.NewBoard(time.Now, log), revokeTimeout, log)
 	if err != nil {
 		return err
 	}
 	// How long sessions may live is the replicas' setting, so the longest counts.
-	list, err := revocation.New(revocation.Config{
-		Shards: shards, Hasher: hasher, Lifetime: config.LongestSession, Now: time.Now, Log: log,
-	})
+	list, err := openRevocations(shards, hasher, config.LongestSession, "", log)
 	if err != nil {
 		return err
 	}

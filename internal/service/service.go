@@ -165,12 +165,12 @@ func (s *service) openDispenser(cfg *config.Config, hasher *identity.Hasher, log
 		return err
 	}
 	s.closers = append(s.closers, func() { _ = redis.Close() })
-	shards, err := openShards(cfg, redis, s.board, log)
+	shards, err := openShards(cfg, redis, s.board, 0, log)
 	if err != nil {
 		return err
 	}
 	pool := poolOf(cfg)
-	if s.revocations, err = openRevocations(cfg, shards, hasher, pool.Owner, log); err != nil {
+	if s.revocations, err = openRevocations(shards, hasher, cfg.Session.MaxLifetime+cfg.Session.Leeway, pool.Owner, log); err != nil {
 		return err
 	}
 	s.dispenser, err = dispenser.New(dispenser.Config{
