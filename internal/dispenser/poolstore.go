@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"farebox/internal/poolplan"
 	"farebox/internal/shard"
 	vendorclient "farebox/vendor_client"
 )
@@ -48,7 +49,7 @@ type refillRound struct {
 	id          string        // makes reservations' ids
 	want        int           // tokens to mint at most
 	demand      float64       // this replica's, in tokens a second
-	lasts       time.Duration // how long the pool is to last
+	lead        time.Duration // until a token that is missing now can be had
 	least, most int           // tokens in the pool
 	unsure      *refillRound  // an earlier one whose answer was lost; nil for none
 }
@@ -63,8 +64,8 @@ func (s *store) reserve(ctx context.Context, sh *shard.Shard, t vendorclient.Tok
 	reply, err := s.cfg.Shards.Run(ctx, sh, s.reserves,
 		[]string{poolKey(sh, s.pool, t), reservationsKey(sh, s.pool, t), demandKey(sh, s.pool, t)},
 		s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge), replica, strconv.FormatFloat(round.demand, 'f', 3, 64),
-		strconv.FormatFloat(round.lasts.Seconds(), 'f', 3, 64), round.least, round.most, round.want,
-		microseconds(s.claimLife()), round.id+":", lost.id, lost.want)
+		strconv.FormatFloat(round.lead.Seconds(), 'f', 3, 64), round.least, round.most, round.want,
+		microseconds(s.claimLife()), round.id+":", lost.id, lost.want, poolplan.Margin, poolplan.Spread)
 	if err != nil {
 		return reservation{}, err
 	}

@@ -7,18 +7,13 @@ import (
 	"sync"
 	"time"
 
+	"farebox/internal/poolplan"
 	"farebox/internal/shard"
 	vendorclient "farebox/vendor_client"
 )
 
 const (
-	// margin is how much more than the demand of one mint's time is kept ready.
-	margin = 3
-
-	// A stock is looked after at once when tokens were taken, but not more
-	// often than hurried, and otherwise at leisure.
-	hurried = 20 * time.Millisecond
-	leisure = 3 * time.Second
+	hurried, leisure = poolplan.Hurried, poolplan.Leisure
 	// crowded is how long to wait for a slot that others have.
 	crowded = 200 * time.Millisecond
 	// unknowing is how long to wait for Redis to say what it is.
@@ -60,7 +55,7 @@ func (r *refiller) stocksOf(t vendorclient.TokenType, shards []*shard.Shard) []*
 	all := r.stocks[t]
 	for i := len(all); i < len(shards); i++ {
 		all = append(all, &stock{
-			of: t, shard: shards[i], mood: r.moods[t], wake: make(chan struct{}, 1), asOf: r.d.cfg.Now(),
+			of: t, shard: shards[i], mood: r.moods[t], wake: make(chan struct{}, 1),
 			least: shard.Share(r.d.cfg.Pool.Min, i, len(shards)), most: shard.Share(r.d.cfg.Pool.Max, i, len(shards)),
 		})
 	}
@@ -157,7 +152,7 @@ func (r *refiller) round(ctx context.Context, s *stock) time.Duration {
 	}
 	slots := r.takeSlots(want)
 	this := refillRound{
-		id: randomID(), want: slots, demand: s.perSecond(now), lasts: margin * took,
+		id: randomID(), want: slots, demand: s.perSecond(now), lead: took + hurried,
 		least: s.least, most: s.most, unsure: s.unsure,
 	}
 	got, err := r.d.store.reserve(ctx, s.shard, s.of, r.replica, this)

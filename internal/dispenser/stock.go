@@ -2,11 +2,11 @@ package dispenser
 
 import (
 	"errors"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"farebox/internal/poolplan"
 	"farebox/internal/shard"
 	vendorclient "farebox/vendor_client"
 )
@@ -23,23 +23,14 @@ type stock struct {
 	clock  atomic.Pointer[clock] // the server's, as it was last told
 	unsure *refillRound          // the last round, where its answer was lost; its loop's own
 
-	mu     sync.Mutex
-	demand float64 // tokens in demandMemory
-	asOf   time.Time
+	mu    sync.Mutex
+	meter poolplan.Meter
 }
-
-const (
-	// demandMemory is over what time demand is averaged.
-	demandMemory = 5 * time.Second
-	// noDemand is below what there is none, in tokens a second.
-	noDemand = 0.001
-)
 
 // asked notes that a token was asked for and not refused.
 func (s *stock) asked(now time.Time) {
 	s.mu.Lock()
-	s.decay(now)
-	s.demand++
+	s.meter.Note(now, 1)
 	s.mu.Unlock()
 	s.stir()
 }
@@ -56,18 +47,7 @@ func (s *stock) stir() {
 func (s *stock) perSecond(now time.Time) float64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.decay(now)
-	if demand := s.demand / demandMemory.Seconds(); demand >= noDemand {
-		return demand
-	}
-	return 0
-}
-
-func (s *stock) decay(now time.Time) {
-	if gone := now.Sub(s.asOf); gone > 0 {
-		s.demand *= math.Exp(-gone.Seconds() / demandMemory.Seconds())
-		s.asOf = now
-	}
+	return s.meter.PerSecond(now)
 }
 
 // asleep reports whether nobody has asked this replica for long and nothing is

@@ -5,10 +5,11 @@
 --       3 each replica's demand: "<tokens a second> <when it was told>"
 -- ARGV  1 fixed owner or ""  2 most age of a pooled token in us
 --       3 this replica's id  4 its demand in tokens a second
---       5 seconds of demand to keep ready  6 7 least and most tokens to keep
+--       5 seconds until a token that is missing now can be had  6 7 least and most tokens to keep
 --       8 how many this replica can have minted  9 a reservation's life in us
 --       10 the first part of reservations' ids
 --       11 that of an earlier round whose answer was lost, or ""  12 what it asked for
+--       13 14 margin and spread, as the planning has them
 -- Answers who this server is, its time, how many to mint and how many are there.
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
@@ -43,7 +44,9 @@ for i = 1, #told, 2 do
 end
 
 local least, most = tonumber(ARGV[6]), tonumber(ARGV[7])
-local target = math.min(math.max(math.ceil(demand * tonumber(ARGV[5])), least), most)
+local meanwhile = demand * tonumber(ARGV[5])
+local wanted = math.ceil(tonumber(ARGV[13]) * meanwhile + tonumber(ARGV[14]) * math.sqrt(meanwhile))
+local target = math.min(math.max(wanted, least), most)
 local there, coming = redis.call('LLEN', KEYS[1]), redis.call('ZCARD', KEYS[2])
 local mint = math.max(math.min(target - there - coming, tonumber(ARGV[8])), 0)
 for i = 1, mint do redis.call('ZADD', KEYS[2], text(now + tonumber(ARGV[9])), ARGV[10] .. i) end
