@@ -2,6 +2,7 @@
 package httpserver
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -19,7 +20,25 @@ type Listener struct {
 	Addr    string // host:port
 	Handler http.Handler
 	TLS     *tls.Config // nil for plain HTTP
+	// Limits cut off who is slow. Sockets that a handler takes over are bound
+	// by none of them.
+	Limits Limits
 }
+
+// Limits bound how long a connection may take for each part of an exchange; 0
+// is the usual, save for Answer.
+type Limits struct {
+	Header  time.Duration // for a request's header
+	Request time.Duration // for a request as a whole, its body included
+	Answer  time.Duration // from a request's header to the end of its answer; 0 is no limit
+	Idle    time.Duration // between two requests
+}
+
+const (
+	usualHeader  = 5 * time.Second
+	usualRequest = 30 * time.Second
+	usualIdle    = 2 * time.Minute
+)
 
 // Group is several listeners that start and end together.
 type Group struct {
@@ -41,13 +60,12 @@ func Listen(log *slog.Logger, listeners ...Listener) (*Group, error) {
 		g.bound = append(g.bound, bound)
 		g.names = append(g.names, l.Name)
 		g.servers = append(g.servers, &http.Server{
-			Handler:   l.Handler,
-			TLSConfig: l.TLS,
-			// Slow writers of headers and bodies, and idle connections, are cut.
-			// Answers have no deadline here: the sandbox's sockets stay open.
-			ReadHeaderTimeout: 5 * time.Second,
-			ReadTimeout:       30 * time.Second,
-			IdleTimeout:       2 * time.Minute,
+			Handler:           l.Handler,
+			TLSConfig:         l.TLS,
+			ReadHeaderTimeout: cmp.Or(l.Limits.Header, usualHeader),
+			ReadTimeout:       cmp.Or(l.Limits.Request, usualRequest),
+			WriteTimeout:      l.Limits.Answer,
+			IdleTimeout:       cmp.Or(l.Limits.Idle, usualIdle),
 			MaxHeaderBytes:    1 << 20,
 			// "OPTIONS *" is the handler's to answer, like everything else.
 			DisableGeneralOptionsHandler: true,

@@ -29,12 +29,14 @@ import (
 	vendorclient "farebox/vendor_client"
 	"farebox/web"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"golang.org/x/term"
 )
 
 // Serve runs the production service until ctx ends, and drains it.
 func Serve(ctx context.Context, cfg *config.Config, stderr io.Writer) error {
 	log := newLogger(cfg.Log, stderr)
+	boundMemory(memlimit.FromCgroup, log)
 	if cfg.Redis.Embedded {
 		log.Warn("REDIS_URL is memory: limits and replay hold for this one replica and are lost with it")
 	}
@@ -216,9 +218,14 @@ func (s *service) poolLamp(cfg *config.Config) dispenser.Observer {
 	return s.board.Lamp("pool", false)
 }
 
+// slowestReader is how long a caller may take to read an answer, at most as
+// large as the page's largest part.
+const slowestReader = 30 * time.Second
+
 func (s *service) listeners(cfg *config.Config, certificate *tls.Config) []httpserver.Listener {
 	all := []httpserver.Listener{{
 		Name: publicName, Setting: "FAREBOX_LISTEN", Addr: cfg.Listen, Handler: s.public, TLS: certificate,
+		Limits: httpserver.Limits{Answer: cfg.Timing.RequestTimeout + slowestReader},
 	}}
 	if cfg.OpsListen != "" {
 		all = append(all, httpserver.Listener{
