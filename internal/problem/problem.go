@@ -4,9 +4,11 @@ package problem
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -68,6 +70,9 @@ var kinds = map[Code]struct {
 	SessionKeysUnavailable: {503, "Session keys unavailable", "The keys that sessions are checked with cannot be loaded. Try again later."},
 	Overloaded:             {503, "Overloaded", "More is asked of this service than it can do. Try again later."},
 }
+
+// Codes are all codes, sorted.
+func Codes() []Code { return slices.Sorted(maps.Keys(kinds)) }
 
 // Answer is one problem. Only Code is required.
 type Answer struct {
