@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unre
 SOAK ?= 5m
 COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
 
-.PHONY: build dev deps fmt lint test soak image
+.PHONY: build dev deps fmt lint test soak image release
 
 build: ## the static binary, ./farebox
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o farebox .
@@ -36,5 +36,9 @@ test: deps lint ## everything, with a real Redis and a real browser
 soak: deps ## faults in turn for SOAK, and a summary of what was handed out meanwhile
 	$(GO) test -tags real -race -count=1 -timeout 0 -run '^TestSoak$$' -v ./internal/e2e -soak $(SOAK)
 
-image: ## the container image
+image: ## the container images: farebox for production, farebox-dev
 	docker build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) -t farebox .
+	docker build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) --target dev -t farebox-dev .
+
+release: ## binaries for every platform into dist/, with checksums and bills of materials
+	VERSION=$(VERSION) COMMIT=$(COMMIT) scripts/release.sh

@@ -13,7 +13,6 @@ import (
 
 	"farebox/internal/localguard"
 	"farebox/internal/redisconn"
-	"farebox/internal/sandbox"
 )
 
 // maxFile bounds the files that settings name; a bundle of certificates is the
@@ -195,7 +194,7 @@ func plainFileError(err error) string {
 func (l *loader) checkTogether(c *Config) {
 	l.checkKeyPair("FAREBOX_TLS_CERT_FILE", c.TLSCertFile, "FAREBOX_TLS_KEY_FILE", c.TLSKeyFile)
 	l.checkKeyPair("FAREBOX_REDIS_CERT_FILE", c.Redis.CertFile, "FAREBOX_REDIS_KEY_FILE", c.Redis.KeyFile)
-	if l.command != Serve && sandbox.RealKey(c.Vendor.APIKey.Reveal()) {
+	if l.command != Serve && localguard.RealKey(c.Vendor.APIKey.Reveal()) {
 		l.fault("ELEVENLABS_API_KEY", "looks like a real key, which has no business with the sandbox; unset it")
 	}
 	l.checkRedis(c)
@@ -225,6 +224,9 @@ func (l *loader) checkTogether(c *Config) {
 func (l *loader) checkRedis(c *Config) {
 	if c.Redis.Embedded && (c.Redis.Mode == redisconn.Cluster || c.Redis.Mode == redisconn.Sentinel) {
 		l.fault("FAREBOX_REDIS_MODE", "goes with a server, and REDIS_URL is memory:")
+	}
+	if c.Redis.Embedded && !redisconn.HasEmbedded && l.command != Dev {
+		l.fault("REDIS_URL", "is memory:, and this build for production has no embedded Redis; name a server, or take the build whose name ends in -dev")
 	}
 	if c.Redis.URL.IsZero() {
 		return

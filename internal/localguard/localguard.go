@@ -106,3 +106,7 @@ func Loopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.Unmap().IsLoopback()
 }
+
+// RealKey reports whether key looks like a key of the real vendor, which none of
+// these programs may be given.
+func RealKey(key string) bool { return strings.HasPrefix(strings.TrimSpace(key), "sk_") }

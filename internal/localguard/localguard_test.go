@@ -54,3 +54,12 @@ func TestGuard(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatLooksLikeARealKey(t *testing.T) {
+	t.Parallel()
+	for key, want := range map[string]bool{"sk_abc": true, " sk_abc\n": true, "sandbox": false, "": false, "SK_abc": false, "xsk_abc": false} {
+		if got := localguard.RealKey(key); got != want {
+			t.Errorf("RealKey(%q) = %v", key, got)
+		}
+	}
+}

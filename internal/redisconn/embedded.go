@@ -1,3 +1,5 @@
+//go:build !release
+
 package redisconn
 
 import (
@@ -9,11 +11,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-func embedded() (*redis.Options, func()) {
+// HasEmbedded says whether this build has an embedded Redis.
+const HasEmbedded = true
+
+func embedded() (*redis.Options, func(), error) {
 	server := &embeddedServer{redis: miniredis.NewMiniRedis()}
 	server.redis.ClockTTL(true)
 	// No socket: nothing else on this machine can reach it.
-	return &redis.Options{Dialer: server.dial}, server.close
+	return &redis.Options{Dialer: server.dial}, server.close, nil
 }
 
 // embeddedServer refuses who comes after its end: the client dials in the

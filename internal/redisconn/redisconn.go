@@ -48,7 +48,10 @@ const (
 func Open(cfg Config) (*Conn, error) {
 	c := &Conn{cfg: cfg, closeServer: func() {}}
 	if cfg.Embedded {
-		options, closeServer := embedded()
+		options, closeServer, err := embedded()
+		if err != nil {
+			return nil, err
+		}
 		c.closeServer = closeServer
 		c.set(newSingle(options), alone)
 		return c, nil

@@ -94,15 +94,6 @@ func TestLocalPagesMayTranscribeAcrossOrigins(t *testing.T) {
 	}
 }
 
-func TestWhatLooksLikeARealKey(t *testing.T) {
-	t.Parallel()
-	for key, want := range map[string]bool{"sk_abc": true, " sk_abc\n": true, "sandbox": false, "": false, "SK_abc": false, "xsk_abc": false} {
-		if got := sandbox.RealKey(key); got != want {
-			t.Errorf("RealKey(%q) = %v", key, got)
-		}
-	}
-}
-
 func TestRedeemAndControlStandAlone(t *testing.T) {
 	t.Parallel()
 	v := start(t)

@@ -53,9 +53,6 @@ func New(cfg Config) (*Sandbox, error) {
 	}, nil
 }
 
-// RealKey reports whether key looks like a key of the real vendor.
-func RealKey(key string) bool { return strings.HasPrefix(strings.TrimSpace(key), "sk_") }
-
 // The operations, as faults and records name them.
 const (
 	opMint              = "mint"
@@ -86,7 +83,7 @@ type exchange struct {
 // method alone.
 func (s *Sandbox) call(operation, method string, handle func(*exchange)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if slices.ContainsFunc(r.Header.Values("xi-api-key"), RealKey) {
+		if slices.ContainsFunc(r.Header.Values("xi-api-key"), localguard.RealKey) {
 			writeError(w, badKey(), "")
 			return
 		}
