@@ -114,6 +114,7 @@ func (a *audit) last(t *testing.T) telemetry.Entry {
 // save the vendor.
 type service struct {
 	*httptest.Server
+	handler     http.Handler
 	vendor      *vendor
 	audit       *audit
 	board       *health.Board
@@ -195,11 +196,10 @@ func start(t *testing.T, amend ...func(*handlers.Config)) *service {
 	for _, f := range amend {
 		f(&cfg)
 	}
-	handler, err := handlers.New(cfg)
-	if err != nil {
+	if s.handler, err = handlers.New(cfg); err != nil {
 		t.Fatal(err)
 	}
-	s.Server = httptest.NewServer(described(t, handler))
+	s.Server = httptest.NewServer(described(t, s.handler))
 	t.Cleanup(s.Server.Close)
 	return s
 }

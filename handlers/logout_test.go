@@ -36,7 +36,7 @@ func (f *flaky) End(ctx context.Context, e revocation.Ending) error {
 }
 
 // startLogout is a service that takes logout tokens, signed as its sessions.
-func startLogout(t *testing.T) (*service, *flaky) {
+func startLogout(t *testing.T, amend ...func(*handlers.Config)) (*service, *flaky) {
 	t.Helper()
 	keys, err := session.NewHS256(secret.New(sessionKey))
 	if err != nil {
@@ -50,7 +50,7 @@ func startLogout(t *testing.T) (*service, *flaky) {
 	}
 	revocations := &flaky{}
 	logout := &handlers.Logout{Verifier: verifier, Revocations: revocations}
-	s := start(t, func(c *handlers.Config) { c.Logout = logout })
+	s := start(t, append([]func(*handlers.Config){func(c *handlers.Config) { c.Logout = logout }}, amend...)...)
 	revocations.Revocations = s.revocations
 	return s, revocations
 }

@@ -1,49 +1,21 @@
 package handlers_test
 
 import (
-	"bytes"
-	"context"
-	"errors"
-	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
-	"farebox/web"
+	"farebox/internal/apidoc"
 
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
-	"github.com/getkin/kin-openapi/routers"
-	"github.com/getkin/kin-openapi/routers/gorillamux"
 )
 
-// description is the API's own, as it is served.
-type description struct {
-	spec   *openapi3.T
-	router routers.Router
-}
+var loadDescription = sync.OnceValues(apidoc.Open)
 
-var loadDescription = sync.OnceValues(func() (*description, error) {
-	published, err := web.Published()
-	if err != nil {
-		return nil, err
-	}
-	served := httptest.NewRecorder()
-	published["/openapi.yaml"].ServeHTTP(served, httptest.NewRequest(http.MethodGet, "/openapi.yaml", nil))
-	spec, err := openapi3.NewLoader().LoadFromData(served.Body.Bytes())
-	if err != nil {
-		return nil, err
-	}
-	router, err := gorillamux.NewRouter(spec)
-	return &description{spec, router}, err
-})
-
-func openDescription(t *testing.T) *description {
+func openDescription(t *testing.T) *apidoc.Description {
 	t.Helper()
 	d, err := loadDescription()
 	if err != nil {
@@ -52,90 +24,17 @@ func openDescription(t *testing.T) *description {
 	return d
 }
 
-// answers are those that any path can give, by status.
-func (d *description) answers() *openapi3.Responses {
-	all := openapi3.NewResponsesWithCapacity(4)
-	for status, name := range map[int]string{400: "Malformed", 403: "OriginForbidden", 404: "NotFound", 405: "MethodNotAllowed", 413: "TooLarge", 431: "HeadersTooLarge"} {
-		all.Set(strconv.Itoa(status), d.spec.Components.Responses[name])
-	}
-	return all
-}
-
-// check holds an answer against the description.
-func (d *description) check(r *http.Request, status int, header http.Header, body []byte) error {
-	if r.Method == http.MethodHead || r.Method == http.MethodOptions && status == http.StatusNoContent {
-		return nil // described by its GET; a preflight is CORS' own
-	}
-	route, _, err := d.router.FindRoute(r)
-	if err != nil {
-		route = &routers.Route{Spec: d.spec, Operation: &openapi3.Operation{Responses: d.answers()}}
-	}
-	input := &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: r, Route: route},
-		Status:                 status, Header: header, Body: io.NopCloser(bytes.NewReader(body)),
-		Options: &openapi3filter.Options{IncludeResponseStatus: true},
-	}
-	if err := openapi3filter.ValidateResponse(context.Background(), input); err != nil {
-		return err
-	}
-	return undescribed(route.Operation.Responses.Status(status).Value, header, body)
-}
-
-// undescribed complains of what the description does not name.
-func undescribed(response *openapi3.Response, header http.Header, body []byte) error {
-	if response.Content == nil && len(body) > 0 {
-		return errors.New("there is a body")
-	}
-	// These are any answer's.
-	known := []string{"Content-Type", "Content-Length", "Vary", "X-Content-Type-Options", "Referrer-Policy", "X-Request-Id"}
-	for name := range response.Headers {
-		known = append(known, http.CanonicalHeaderKey(name))
-	}
-	for name := range header {
-		if !slices.Contains(known, name) && !strings.HasPrefix(name, "Access-Control-") {
-			return errors.New("there is a header " + name)
-		}
-	}
-	return nil
-}
-
 // described is next, with every answer held against the description.
 func described(t *testing.T, next http.Handler) http.Handler {
 	t.Helper()
-	d := openDescription(t)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		kept := &keeper{ResponseWriter: w, status: http.StatusOK}
-		next.ServeHTTP(kept, r)
-		if err := d.check(r, kept.status, w.Header(), kept.body.Bytes()); err != nil {
-			t.Errorf("%s %s was answered with %d, which is not as /openapi.yaml has it: %v", r.Method, r.URL.Path, kept.status, err)
-		}
-	})
+	return openDescription(t).Handler(next, func(err error) { t.Error(err) })
 }
-
-// keeper keeps what is answered.
-type keeper struct {
-	http.ResponseWriter
-	status int
-	body   bytes.Buffer
-}
-
-func (k *keeper) WriteHeader(status int) {
-	k.status = status
-	k.ResponseWriter.WriteHeader(status)
-}
-
-func (k *keeper) Write(p []byte) (int, error) {
-	k.body.Write(p)
-	return k.ResponseWriter.Write(p)
-}
-
-func (k *keeper) Unwrap() http.ResponseWriter { return k.ResponseWriter }
 
 func TestTheDescriptionIsOpenAPI31(t *testing.T) {
 	t.Parallel()
 	d := openDescription(t)
-	if err := d.spec.Validate(t.Context(), openapi3.EnableExamplesValidation()); err != nil || !d.spec.IsOpenAPI31OrLater() {
-		t.Errorf("%s: %v", d.spec.OpenAPI, err)
+	if err := d.Spec.Validate(t.Context(), openapi3.EnableExamplesValidation()); err != nil || !d.Spec.IsOpenAPI31OrLater() {
+		t.Errorf("%s: %v", d.Spec.OpenAPI, err)
 	}
 }
 
@@ -143,7 +42,7 @@ func TestTheDescriptionHasAnExampleOfEachCode(t *testing.T) {
 	t.Parallel()
 	d := openDescription(t)
 	shown := map[string]bool{}
-	for name, response := range d.spec.Components.Responses {
+	for name, response := range d.Spec.Components.Responses {
 		content := response.Value.Content["application/problem+json"]
 		if content == nil {
 			continue
@@ -156,7 +55,7 @@ func TestTheDescriptionHasAnExampleOfEachCode(t *testing.T) {
 			shown[code] = true
 		}
 	}
-	for _, code := range d.spec.Components.Schemas["Code"].Value.Enum {
+	for _, code := range d.Spec.Components.Schemas["Code"].Value.Enum {
 		if !shown[code.(string)] {
 			t.Errorf("%v has no example", code)
 		}
@@ -198,7 +97,7 @@ func TestAnAnswerThatIsNotAsDescribedIsFound(t *testing.T) {
 		"no whole seconds":              {200, token, strings.ReplaceAll(granted, "873", "873.5"), false},
 	} {
 		r := httptest.NewRequest(http.MethodPost, scribePath, nil)
-		if err := d.check(r, tt.status, tt.header, []byte(tt.body)); (err == nil) != tt.good {
+		if err := d.Check(r, tt.status, tt.header, []byte(tt.body)); (err == nil) != tt.good {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

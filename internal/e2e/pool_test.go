@@ -45,7 +45,7 @@ func TestNoTokenGoesToTwoWhileReplicasAreKilled(t *testing.T) {
 	written := history.New(history.Config{TokenLifetime: 15 * time.Minute, MinimumLife: dispenser.MinimumLife})
 	mill := startMill(t, written)
 	h := newHouse(t, mill.url, testredis.Start(t).URL)
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
+	client := &http.Client{Transport: described(&http.Transport{MaxIdleConnsPerHost: 16})}
 	t.Cleanup(client.CloseIdleConnections)
 	// What a killed process was at is waited for no longer than need be.
 	env := append([]string{"FAREBOX_REQUEST_TIMEOUT=1s", "FAREBOX_MINT_TIMEOUT=1s"}, withPool...)

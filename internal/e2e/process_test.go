@@ -20,15 +20,26 @@ import (
 	"testing"
 	"time"
 
+	"farebox/internal/apidoc"
 	"farebox/internal/redisconn"
 )
 
-// binary is the program under test, built once.
-var binary string
+var (
+	// binary is the program under test, built once.
+	binary string
+	// description is what its public listeners' answers are held against.
+	description *apidoc.Description
+	listeners   = &publics{owners: map[string]*process{}}
+)
 
 func TestMain(m *testing.M) {
 	redisconn.LogTo(slog.New(slog.DiscardHandler))
 	os.Exit(func() int {
+		var err error
+		if description, err = apidoc.Open(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 		dir, err := os.MkdirTemp("", "farebox")
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -77,6 +88,7 @@ func start(t *testing.T, args []string, env ...string) *process {
 		defer close(drained)
 		for lines := bufio.NewReader(read); ; {
 			line, err := lines.ReadBytes('\n')
+			listeners.note(p, line)
 			p.mu.Lock()
 			p.output.Write(line)
 			p.mu.Unlock()
@@ -89,6 +101,7 @@ func start(t *testing.T, args []string, env ...string) *process {
 	go func() {
 		p.err = p.cmd.Wait()
 		<-drained
+		listeners.forget(p)
 		close(p.done)
 	}()
 	t.Cleanup(func() {
@@ -206,7 +219,7 @@ func try(ctx context.Context, method, url string, header http.Header, body strin
 			r.Host = values[0]
 		}
 	}
-	response, err := http.DefaultClient.Do(r)
+	response, err := (&http.Client{Transport: described(http.DefaultTransport)}).Do(r)
 	if err != nil {
 		return answer{}, err
 	}

@@ -103,7 +103,7 @@ func newSoak(t *testing.T, stage *stage, written *history.History) *soak {
 	t.Helper()
 	s := &soak{t: t, stage: stage, mill: startMill(t, written), written: written}
 	h := newHouse(t, s.mill.url, stage.urls[0])
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
+	client := &http.Client{Transport: described(&http.Transport{MaxIdleConnsPerHost: 16})}
 	t.Cleanup(client.CloseIdleConnections)
 	var fronts []*front
 	for i, url := range stage.urls {

@@ -38,7 +38,7 @@ func (d *dev) wire() *wire {
 	// The host stays the caller's, so that sockets come this way too.
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.Out.URL.Scheme, r.Out.URL.Host = target.Scheme, target.Host
-	}, ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }}
+	}, Transport: described(http.DefaultTransport), ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }}
 	w := &wire{}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.URL.Path, "/v1/single-use-token/") && !strings.HasPrefix(r.URL.Path, "/v1/convai/") || r.Method == http.MethodOptions {
