@@ -14,6 +14,8 @@ type Greeting struct {
 	Sandbox       string   // of the sandbox vendor
 	EmbeddedRedis bool     // else a real one
 	Hosts         []string // further addresses of this machine that are answered
+	Phone         string   // the one of Hosts that a phone is likely to reach, "" for none
+	Terminal      bool     // somebody looks at it, with a phone at hand
 }
 
 // Greet prints what was started, the address to open and a first call.
@@ -32,6 +34,16 @@ func Greet(w io.Writer, g Greeting) {
 	fmt.Fprintf(w, "  open       %s\n", open)
 	for _, host := range g.Hosts {
 		fmt.Fprintf(w, "             http://%s\n", net.JoinHostPort(host, port))
+	}
+	if g.Phone != "" {
+		phone := "http://" + net.JoinHostPort(g.Phone, port)
+		fmt.Fprintf(w, "             other hosts than these are refused\n")
+		fmt.Fprintf(w, "  phone      %s, on the same network; over plain HTTP browsers\n", phone)
+		fmt.Fprintf(w, "             give no microphone, files and speech work\n")
+		if g.Terminal && g.Page {
+			fmt.Fprintln(w)
+			_ = writeQR(w, phone)
+		}
 	}
 	fmt.Fprintf(w, "  vendor     the sandbox, http://%s (control: /_sandbox/)\n", g.Sandbox)
 	fmt.Fprintf(w, "  redis      %s\n", redis)

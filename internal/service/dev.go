@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"time"
 
 	"farebox/handlers"
@@ -63,6 +64,7 @@ func Dev(ctx context.Context, cfg *config.Config, listenAll bool, stdout, stderr
 	dev.Greet(stdout, dev.Greeting{
 		Page: cfg.Web.Page, Public: group.Addr(publicName), Ops: group.Addr(opsName),
 		Sandbox: vendorGroup.Addr(sandboxName), EmbeddedRedis: cfg.Redis.Embedded, Hosts: guard.Hosts,
+		Phone: forPhone(guard.Hosts, outbound()), Terminal: isTerminal(stdout),
 	})
 
 	vendorContext, stopVendor := context.WithCancel(context.WithoutCancel(ctx))
@@ -159,4 +161,31 @@ func networkAddresses() []string {
 		}
 	}
 	return hosts
+}
+
+// forPhone is the one of hosts that a phone in the same network is likely to
+// reach: outbound, else the first of IPv4. A machine has addresses of bridges
+// and tunnels, too.
+func forPhone(hosts []string, outbound string) string {
+	if slices.Contains(hosts, outbound) {
+		return outbound
+	}
+	for _, host := range hosts {
+		if addr, err := netip.ParseAddr(host); err == nil && addr.Is4() {
+			return host
+		}
+	}
+	return ""
+}
+
+// outbound is this machine's address on its way to the world, "" where there is
+// no such way. Nothing is sent: a datagram socket is connected, and closed.
+func outbound() string {
+	conn, err := net.Dial("udp4", "203.0.113.1:9")
+	if err != nil {
+		return ""
+	}
+	defer conn.Close()
+	host, _, _ := net.SplitHostPort(conn.LocalAddr().String())
+	return host
 }

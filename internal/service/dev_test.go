@@ -28,3 +28,21 @@ func TestWhatDevAddsIsDescribedOrAnothers(t *testing.T) {
 		}
 	}
 }
+
+func TestAPhoneIsSentWhereItIsLikelyToGetThrough(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		hosts          []string
+		outbound, want string
+	}{
+		"the way out, not a bridge":    {[]string{"172.17.0.1", "192.168.1.23", "fd00::2"}, "192.168.1.23", "192.168.1.23"},
+		"no way out":                   {[]string{"fd00::2", "172.17.0.1", "192.168.1.23"}, "", "172.17.0.1"},
+		"a way out that is not served": {[]string{"192.168.1.23"}, "10.0.0.9", "192.168.1.23"},
+		"loopback alone":               {nil, "192.168.1.23", ""},
+		"IPv6 alone":                   {[]string{"fd00::2"}, "", ""},
+	} {
+		if got := forPhone(tt.hosts, tt.outbound); got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+}

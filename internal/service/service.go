@@ -307,11 +307,15 @@ func (s *service) close() {
 
 // newLogger returns the process' logger, which the Redis library writes to too.
 func newLogger(cfg config.Log, w io.Writer) *slog.Logger {
-	file, isFile := w.(*os.File)
-	text := cfg.Format == "text" || cfg.Format == "" && isFile && term.IsTerminal(int(file.Fd()))
+	text := cfg.Format == "text" || cfg.Format == "" && isTerminal(w)
 	log := telemetry.NewLogger(w, cfg.Level, text)
 	redisconn.LogTo(log)
 	return log
+}
+
+func isTerminal(w io.Writer) bool {
+	file, isFile := w.(*os.File)
+	return isFile && term.IsTerminal(int(file.Fd()))
 }
 
 func tlsConfig(cfg *config.Config) (*tls.Config, error) {
