@@ -103,7 +103,7 @@ func TestABodyThatCannotBeReadIsMalformed(t *testing.T) {
 func TestEveryOriginMayReadTheSDKAndTheDescription(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	for _, path := range []string{"/sdk/farebox.js", "/sdk/farebox.d.ts", "/openapi.yaml"} {
+	for _, path := range []string{"/sdk/farebox.js", "/sdk/farebox.d.ts", "/sdk/farebox-voice.js", "/sdk/audio/recorder.worklet.js", "/openapi.yaml"} {
 		for _, origin := range []string{"https://evil.example", "https://app.example.com", ""} {
 			for _, method := range []string{http.MethodGet, http.MethodHead} {
 				a := s.do(t, call{method: method, path: path, header: with(nil, "Origin", origin)})

@@ -17,9 +17,6 @@ import (
 
 const assetsPrefix = "/assets/"
 
-// worklet is the module that the audio thread loads, not the page.
-const worklet = "recorder.worklet.js"
-
 // asset is one embedded file, ready to be answered.
 type asset struct {
 	contentType     string
@@ -44,6 +41,8 @@ func (p *Page) loadAssets() error {
 		return fmt.Errorf("web: %w", err)
 	}
 	p.assets = make(map[string]asset, len(entries))
+	// The page shares these with the element of the SDK.
+	p.modules = []string{"sdk/audio/microphone.js", "sdk/audio/pcm.js", "sdk/audio/player.js"}
 	for _, entry := range entries {
 		name := entry.Name()
 		contentType := contentTypeOf(name)
@@ -53,8 +52,8 @@ func (p *Page) loadAssets() error {
 		if p.assets[name], err = loadAsset("assets/"+name, contentType); err != nil {
 			return err
 		}
-		if path.Ext(name) == ".js" && name != worklet {
-			p.modules = append(p.modules, name)
+		if path.Ext(name) == ".js" {
+			p.modules = append(p.modules, "assets/"+name)
 		}
 	}
 	return nil

@@ -1,8 +1,10 @@
 package web
 
 import (
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -26,26 +28,51 @@ func servePublished(t *testing.T) string {
 	return server.URL
 }
 
+// published are the files of the SDK as they stand in the tree, by their paths.
+func published(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	err := fs.WalkDir(files, "sdk", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := files.ReadFile(name)
+		all[name] = string(content)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
 func TestEverybodyMayReadWhatIsPublished(t *testing.T) {
 	t.Parallel()
+	const script, types = "text/javascript; charset=utf-8", "application/typescript; charset=utf-8"
+	const kept, asked = "public, max-age=300", "public, no-cache"
 	base := servePublished(t)
-	for path, contentType := range map[string]string{
-		"/sdk/farebox.js":   "text/javascript; charset=utf-8",
-		"/sdk/farebox.d.ts": "application/typescript; charset=utf-8",
-		"/openapi.yaml":     "application/yaml",
+	for path, want := range map[string]struct{ contentType, caching string }{
+		"/sdk/farebox.js":                {script, kept},
+		"/sdk/farebox.d.ts":              {types, kept},
+		"/sdk/farebox-voice.js":          {script, asked},
+		"/sdk/farebox-voice.d.ts":        {types, asked},
+		"/sdk/voice/looks.js":            {script, asked},
+		"/sdk/audio/player.js":           {script, asked},
+		"/sdk/audio/recorder.worklet.js": {script, asked},
+		"/openapi.yaml":                  {"application/yaml", kept},
 	} {
 		response, body := send(t, http.MethodGet, base+path, nil)
-		want, err := files.ReadFile(path[1:])
-		if err != nil || response.StatusCode != http.StatusOK || body != string(want) {
-			t.Errorf("%s: status %d, %d bytes of %d, %v", path, response.StatusCode, len(body), len(want), err)
+		content, err := files.ReadFile(path[1:])
+		if err != nil || response.StatusCode != http.StatusOK || body != string(content) {
+			t.Errorf("%s: status %d, %d bytes of %d, %v", path, response.StatusCode, len(body), len(content), err)
 		}
 		tag := response.Header.Get("ETag")
 		for header, want := range map[string]string{
-			"Content-Type":                     contentType,
+			"Content-Type":                     want.contentType,
 			"Access-Control-Allow-Origin":      "*",
 			"Access-Control-Allow-Credentials": "",
 			"Cross-Origin-Resource-Policy":     "cross-origin",
-			"Cache-Control":                    "public, max-age=300",
+			"Cache-Control":                    want.caching,
 			"Vary":                             "Accept-Encoding",
 		} {
 			if got := response.Header.Get(header); got != want {
@@ -55,6 +82,25 @@ func TestEverybodyMayReadWhatIsPublished(t *testing.T) {
 		if again, _ := send(t, http.MethodGet, base+path, http.Header{"If-None-Match": {tag}}); tag == "" || again.StatusCode != http.StatusNotModified {
 			t.Errorf("%s: the same again is %d, entity tag %q", path, again.StatusCode, tag)
 		}
+	}
+}
+
+func TestEveryModuleOfTheElementIsThere(t *testing.T) {
+	t.Parallel()
+	all := published(t)
+	seen := 0
+	for name, content := range all {
+		for _, match := range regexp.MustCompile(`(?:from |new URL\()'(\.?\.?[^':]+\.js)'`).FindAllStringSubmatch(content, -1) {
+			seen++
+			// From a file of its own, and from where farebox answers.
+			inFile, atBase := path.Join(path.Dir(name), match[1]), match[1]
+			if all[inFile] == "" && all[atBase] == "" {
+				t.Errorf("%s imports %s, which is not there", name, match[1])
+			}
+		}
+	}
+	if seen < 8 {
+		t.Errorf("only %d imports found", seen)
 	}
 }
 
@@ -73,6 +119,23 @@ func TestTheSDKIsSmall(t *testing.T) {
 	}
 	if response.Header.Get("Content-Encoding") != "gzip" || len(served) > most || len(squeezed) > most {
 		t.Errorf("gzipped it is %d bytes as served, %d as a file, at most %d", len(served), len(squeezed), most)
+	}
+}
+
+// The element with all its parts is as much as a page loads, beside the SDK.
+func TestTheElementIsSmall(t *testing.T) {
+	t.Parallel()
+	const most = 12_000 // bytes
+	base := servePublished(t)
+	total := 0
+	for name := range published(t) {
+		if path.Ext(name) == ".js" && name != "sdk/farebox.js" {
+			_, served := send(t, http.MethodGet, base+"/"+name, http.Header{"Accept-Encoding": {"gzip"}})
+			total += len(served)
+		}
+	}
+	if total > most {
+		t.Errorf("gzipped it is %d bytes, at most %d", total, most)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-//go:embed index.html assets openapi.yaml sdk/farebox.js sdk/farebox.d.ts
+//go:embed index.html assets openapi.yaml sdk/*.js sdk/*.ts sdk/audio sdk/voice
 var files embed.FS
 
 // Config is what the page must know of its service. Its zero value is a page
@@ -47,8 +47,8 @@ type Page struct {
 	cfg     Config
 	index   *template.Template
 	assets  map[string]asset
-	modules []string
-	connect string // the vendor's part of connect-src
+	modules []string // that the page imports, by their addresses from the page
+	connect string   // the vendor's part of connect-src
 }
 
 // view is what index.html is filled with.

@@ -20,6 +20,13 @@ func serve(t *testing.T, cfg Config, v Visitor) string {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) { page.ServeIndex(w, r, v) })
 	mux.Handle("/assets/", page.Assets())
+	published, err := Published()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, handler := range published {
+		mux.Handle(path, handler)
+	}
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	return server.URL

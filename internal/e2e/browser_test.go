@@ -29,11 +29,17 @@ type browser struct {
 	problems []string // what the page's console complained of
 }
 
-func openBrowser(t *testing.T) *browser {
+// openBrowser starts one; with names, it finds each of them, "name:port" for one
+// port of it, at an address.
+func openBrowser(t *testing.T, names ...[2]string) *browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Fatal("chromium is not installed; make deps installs it")
+	}
+	rules := make([]string, len(names))
+	for i, name := range names {
+		rules[i] = "MAP " + name[0] + " " + name[1]
 	}
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()), chromedp.DisableGPU,
@@ -41,6 +47,7 @@ func openBrowser(t *testing.T) *browser {
 		// A microphone that hums, and no question about it.
 		chromedp.Flag("use-fake-device-for-media-stream", true), chromedp.Flag("use-fake-ui-for-media-stream", true),
 		chromedp.Flag("autoplay-policy", "no-user-gesture-required"),
+		chromedp.Flag("host-resolver-rules", strings.Join(rules, ",")), chromedp.Flag("ignore-certificate-errors", len(names) > 0),
 	)...)
 	t.Cleanup(stop)
 	ctx, closePage := chromedp.NewContext(allocator)

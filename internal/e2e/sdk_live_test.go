@@ -200,6 +200,16 @@ func TestTheSDKReconnectsOnlyWhereANewTokenHelps(t *testing.T) {
 		t.Errorf("it ended with %s", code)
 	}
 	s.w.wantAsked(t, 1, 1)
+
+	// Nor before it was asked to come back.
+	s.w.spoil(refuse(429, "quota_exhausted", "3600"))
+	if code := eval[string](s, `
+		log.length = 0
+		window.live = scribe()
+		return (await told('ended')).code`); code != "quota_exhausted" {
+		t.Errorf("it ended with %s", code)
+	}
+	s.w.wantAsked(t, 1, 1)
 }
 
 func TestTheSDKSpeaks(t *testing.T) {

@@ -82,8 +82,13 @@ func TestTheSDKIsAPackageOfNpm(t *testing.T) {
 		t.Errorf("the package exports %s", got)
 	}
 	files, err := filepath.Glob(dir + "/node_modules/@farebox/sdk/*")
-	if err != nil || len(files) != 3 {
+	if err != nil || len(files) != 7 {
 		t.Errorf("the package holds %v, %v", files, err)
+	}
+	// A server that renders pages may import the element; it makes none.
+	got = command(t, dir, "node", "--input-type=module", "-e", `import { FareboxVoice } from '@farebox/sdk/voice'; console.log(FareboxVoice.formAssociated)`)
+	if strings.TrimSpace(got) != "true" {
+		t.Errorf("the element on a server: %s", got)
 	}
 }
 
@@ -93,7 +98,7 @@ func TestTheSDKsTypesHold(t *testing.T) {
 	command(t, dir, "node_modules/typescript/bin/tsc", "--noEmit", "--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess",
 		"--skipLibCheck", "--target", "es2024", "--module", "nodenext", "--lib", "es2024,dom,dom.iterable", "--types", "", "types.ts")
 	command(t, dir, "node_modules/typescript/bin/tsc", "--noEmit", "--strict", "--target", "es2024", "--module", "nodenext",
-		"--lib", "es2024,dom", "--types", "", "node_modules/@farebox/sdk/farebox.d.ts")
+		"--lib", "es2024,dom", "--types", "", "node_modules/@farebox/sdk/farebox.d.ts", "node_modules/@farebox/sdk/farebox-voice.d.ts")
 }
 
 // openVendors shows a page with the vendor's clients, bundled with the SDK.
@@ -169,4 +174,29 @@ func TestTheVendorsHookTranscribesInReactsStrictMode(t *testing.T) {
 	s.w.wantAsked(t, 2, 2)
 	eval[bool](s, `root.unmount(); return true`)
 	s.wantSockets(t, 2)
+}
+
+func TestTheElementInReactsStrictModeTakesOneToken(t *testing.T) {
+	t.Parallel()
+	s := openVendors(t)
+	s.w.spoil()
+	eval[bool](s, `window.root = vendors.mountVoice(service); return true`)
+	const shown = `document.querySelector('main output')`
+	s.sees(shown + `?.dataset.state === 'listening' && ` + shown + `.dataset.mounts === '2'`)
+	s.w.wantAsked(t, 1, 1)
+	s.wantSockets(t, 1)
+	s.sees(`document.querySelector('farebox-voice').shadowRoot.querySelector('[part=partial]').textContent.includes('so far')`)
+	eval[bool](s, `document.querySelector('farebox-voice').stop(); return true`)
+	s.sees(shown + `.innerText.includes('It heard') && ` + shown + `.dataset.state === 'idle'`)
+
+	eval[bool](s, `
+		window.voice = document.querySelector('farebox-voice')
+		voice.start()
+		while (voice.state !== 'listening') await new Promise((resolve) => setTimeout(resolve, 5))
+		root.unmount()
+		while (voice.state !== 'idle') await new Promise((resolve) => setTimeout(resolve, 5))
+		return true`)
+	s.w.wantAsked(t, 2, 2)
+	s.wantSockets(t, 2)
+	s.calm()
 }

@@ -37,7 +37,13 @@ func (s *guest) load(page string) {
 		_, _ = w.Write([]byte(page))
 	}))
 	s.t.Cleanup(server.Close)
-	s.run(chromedp.Navigate(server.URL + "/"))
+	s.visit(server.URL)
+}
+
+// visit has the browser show the page at an address, with farebox for ada.
+func (s *guest) visit(address string) {
+	s.t.Helper()
+	s.run(chromedp.Navigate(address + "/"))
 	eval[bool](s, fmt.Sprintf(`
 		window.base = %q
 		Object.assign(window, await import(base + '/sdk/farebox.js'))

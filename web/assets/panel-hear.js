@@ -1,7 +1,7 @@
 // Type and hear: text goes in, sound comes out.
 import { byId, inSeconds } from './dom.js'
 import { ride } from './machine.js'
-import { Player } from './player.js'
+import { Player } from '../sdk/audio/player.js'
 import { speak, speechRate } from './speech.js'
 import { Turn } from './turn.js'
 

@@ -1,7 +1,7 @@
 // Speak: sound goes in, a transcript grows.
 import { byId, make } from './dom.js'
 import { ride } from './machine.js'
-import { level } from './pcm.js'
+import { level } from '../sdk/audio/pcm.js'
 import { connectScribe, scribeRate } from './scribe.js'
 import { microphone, recorded } from './sources.js'
 import { Turn } from './turn.js'

@@ -1,7 +1,7 @@
 // Live transcription: one socket, one ticket.
 import { Problem, vendorProblem } from './problem.js'
 import { openSocket, redeemingUrl, verdict } from './socket.js'
-import { base64 } from './pcm.js'
+import { base64 } from '../sdk/audio/pcm.js'
 
 export const scribeRate = 16000 // samples a second
 

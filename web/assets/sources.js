@@ -1,13 +1,11 @@
 // Where sound comes from: the microphone, or the sample. Both give chunks of a
 // tenth of a second, in real time.
-import { wav } from './pcm.js'
+import { openMicrophone } from '../sdk/audio/microphone.js'
 import { Problem } from './problem.js'
 
-/**
- * @typedef {object} Source
- * @property {(onChunk: (samples: Int16Array) => void, onEnd: () => void) => void} start
- * @property {() => void} stop safe to call more than once
- */
+/** @typedef {import('../sdk/audio/microphone.js').Source} Source */
+
+const worklet = new URL('../sdk/audio/recorder.worklet.js', import.meta.url)
 
 /**
  * Asks for the microphone. It is not listened to before start.
@@ -15,37 +13,8 @@ import { Problem } from './problem.js'
  * @returns {Promise<Source>}
  * @throws {Problem}
  */
-export async function microphone(rate) {
-  if (!navigator.mediaDevices || !window.AudioWorkletNode) throw new Problem('microphone_needs_https')
-  const context = new AudioContext() // while the click still counts as one
-  let stream
-  try {
-    stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } })
-    await context.audioWorklet.addModule('assets/recorder.worklet.js')
-    await context.resume()
-  } catch (error) {
-    stream?.getTracks().forEach((track) => track.stop())
-    context.close()
-    const refused = error instanceof DOMException && error.name === 'NotAllowedError'
-    throw new Problem(refused ? 'microphone_refused' : 'microphone_missing', { detail: String(error) })
-  }
-  /** @type {AudioWorkletNode | undefined} */
-  let recorder
-  const stop = () => {
-    recorder?.port.close()
-    stream.getTracks().forEach((track) => track.stop())
-    if (context.state !== 'closed') context.close()
-  }
-  return {
-    start(onChunk, onEnd) {
-      recorder = new AudioWorkletNode(context, 'recorder', { numberOfOutputs: 0, processorOptions: { rate } })
-      recorder.port.onmessage = ({ data }) => onChunk(data)
-      context.createMediaStreamSource(stream).connect(recorder)
-      stream.getAudioTracks()[0].onended = onEnd
-    },
-    stop,
-  }
-}
+export const microphone = (rate) => openMicrophone(rate, worklet)
+  .catch((error) => { throw new Problem(error.code, { detail: error.message }) })
 
 /**
  * @param {number} rate samples a second
@@ -76,6 +45,31 @@ export function recorded(rate) {
  * @returns {File} the sample, as a recording
  */
 export const recording = (rate) => new File([wav(sample(rate), rate)], 'sample.wav', { type: 'audio/wav' })
+
+/**
+ * Wraps samples in the header of a WAV file (RIFF, PCM, mono).
+ * @param {Int16Array} samples
+ * @param {number} rate samples a second
+ * @returns {Blob}
+ */
+function wav(samples, rate) {
+  const header = new DataView(new ArrayBuffer(44))
+  const text = (/** @type {number} */ at, /** @type {string} */ word) =>
+    [...word].forEach((char, i) => header.setUint8(at + i, char.charCodeAt(0)))
+  text(0, 'RIFF')
+  header.setUint32(4, 36 + samples.byteLength, true)
+  text(8, 'WAVEfmt ')
+  header.setUint32(16, 16, true)
+  header.setUint16(20, 1, true) // PCM
+  header.setUint16(22, 1, true) // mono
+  header.setUint32(24, rate, true)
+  header.setUint32(28, rate * 2, true)
+  header.setUint16(32, 2, true)
+  header.setUint16(34, 16, true)
+  text(36, 'data')
+  header.setUint32(40, samples.byteLength, true)
+  return new Blob([header, /** @type {any} */ (samples)], { type: 'audio/wav' })
+}
 
 // The sample: three sung vowels, made here. They are like a voice in pitch and
 // formants, and say nothing.

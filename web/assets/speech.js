@@ -1,7 +1,7 @@
 // Text to speech: one socket, one ticket, one text.
 import { Problem, vendorProblem } from './problem.js'
 import { openSocket, redeemingUrl, verdict } from './socket.js'
-import { fromBase64 } from './pcm.js'
+import { fromBase64 } from '../sdk/audio/pcm.js'
 
 export const speechRate = 24000 // samples a second
 

@@ -151,7 +151,7 @@ export function createFarebox({ baseUrl = '', getSession, credentials, timeout =
       for (; ; turn++) {
         const error = await token(type, { signal }).then(ride).catch((error) => error)
         if (signal.aborted) return new FareboxError({ code: 'aborted' })
-        if (!error || !passes(error) || turn > 4) return error
+        if (!error || !passes(error) || error.retryAfter || turn > 4) return error
         emit('reconnecting', error)
         await pause(signal, backoff(turn))
       }

@@ -1,6 +1,7 @@
 // Compiled and never run: what the types of the SDK promise, and what they refuse.
 import { Scribe, AudioFormat } from '@elevenlabs/client'
 import { createFarebox, FareboxError, type Token } from '@farebox/sdk'
+import { FareboxVoice } from '@farebox/sdk/voice'
 
 const farebox = createFarebox({ baseUrl: 'https://voice.example.com', getSession: async ({ renew }) => renew ? 'new' : 'jwt' })
 createFarebox({ baseUrl: '/voice', credentials: 'include', timeout: 5000 })
@@ -57,4 +58,23 @@ export async function live(): Promise<void> {
   farebox.connectSpeech({ modelId: 'm' })
   // @ts-expect-error a model is needed
   farebox.connectScribe({ languageCode: 'en' })
+}
+
+export async function element(): Promise<string> {
+  const voice = document.createElement('farebox-voice')
+  voice satisfies FareboxVoice
+  voice.getSession = async ({ renew }) => renew ? 'new' : 'jwt'
+  voice.mode = 'speak'
+  voice.labels = { speak: 'Sprechen', rate_limited: 'Zu oft.' }
+  voice.addEventListener('transcript', ({ detail }) => detail.text.trim())
+  voice.addEventListener('state', ({ detail }) => detail.state === 'listening')
+  voice.addEventListener('error', ({ detail }) => detail.code === 'microphone_refused' ? detail.message : detail.retryAfter)
+  document.querySelector('farebox-voice')?.hear('Hello.')
+  // @ts-expect-error there is no such mode
+  voice.mode = 'sing'
+  // @ts-expect-error it is told, not set
+  voice.state = 'idle'
+  await voice.start()
+  await voice.stop()
+  return voice.value
 }

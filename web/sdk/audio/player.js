@@ -1,6 +1,5 @@
 // Plays sound as it comes, and draws the wave of it: played in the accent,
 // still to come in grey.
-import { after } from './dom.js'
 
 const grace = 1000 // milliseconds after the sound should be over
 
@@ -56,7 +55,7 @@ export class Player {
   /** @returns {Promise<boolean>} whether all that has come was heard; a browser may keep silent, and then it would have been */
   async heard() {
     const wait = (this.#due - this.#context.currentTime) * 1000 + grace
-    const heard = await Promise.race([this.#last.then(() => true), this.#stop, after(wait).then(() => false)])
+    const heard = await Promise.race([this.#last.then(() => true), this.#stop, new Promise((resolve) => setTimeout(resolve, wait, false))])
     this.stop()
     return heard
   }
