@@ -3,9 +3,12 @@
 package e2e_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -47,7 +50,7 @@ func workshop(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"vendors.jsx", "types.ts"} {
+	for _, name := range []string{"vendors.jsx", "types.ts", "mint.mjs"} {
 		data, err := os.ReadFile(filepath.Join(npmDir, name))
 		if err != nil {
 			t.Fatal(err)
@@ -199,4 +202,49 @@ func TestTheElementInReactsStrictModeTakesOneToken(t *testing.T) {
 	s.w.wantAsked(t, 2, 2)
 	s.wantSockets(t, 2)
 	s.calm()
+}
+
+func TestTheVendorsServerLibraryMintsFromTheSandbox(t *testing.T) {
+	t.Parallel()
+	dir := workshop(t)
+	d := startDev(t)
+	type result struct {
+		Token   string
+		Classes []string
+		Status  int
+		Detail  any
+	}
+	mint := func(tokenType string) (got result) {
+		t.Helper()
+		printed := command(t, dir, "node", "mint.mjs", d.sandbox, tokenType, "any-key")
+		if err := json.Unmarshal([]byte(printed), &got); err != nil {
+			t.Fatalf("%q: %v", printed, err)
+		}
+		return got
+	}
+	for _, tokenType := range []string{"realtime_scribe", "batch_scribe", "tts_websocket"} {
+		if got := mint(tokenType); got.Token == "" {
+			t.Errorf("%s: %+v", tokenType, got)
+		}
+	}
+	if got := openScribe(t, "ws"+strings.TrimPrefix(d.sandbox, "http"), "token", mint("realtime_scribe").Token); got != "session_started" {
+		t.Errorf("its token: %s", got)
+	}
+
+	// The vendor's errors are its own classes, with what the vendor said.
+	for fault, want := range map[string]result{
+		"key_invalid":       {Classes: []string{"ElevenLabsError"}, Status: 401, Detail: "invalid_api_key"},
+		"scope_missing":     {Classes: []string{"ElevenLabsError"}, Status: 401, Detail: "missing_permissions"},
+		"credits_exhausted": {Classes: []string{"ElevenLabsError"}, Status: 401, Detail: "quota_exceeded"},
+		"plan_too_low":      {Classes: []string{"ElevenLabsError"}, Status: 402, Detail: "payment_required"},
+		"too_many_at_once":  {Classes: []string{"ElevenLabsError"}, Status: 429, Detail: "too_many_concurrent_requests"},
+		"validation":        {Classes: []string{"ElevenLabsError", "UnprocessableEntityError"}, Status: 422},
+		"server_error":      {Classes: []string{"ElevenLabsError"}, Status: 500},
+	} {
+		d.fault("mint", fault, 1)
+		got := mint("realtime_scribe")
+		if !slices.Equal(got.Classes, want.Classes) || got.Status != want.Status || got.Detail == nil || want.Detail != nil && !strings.Contains(fmt.Sprint(got.Detail), want.Detail.(string)) {
+			t.Errorf("%s: %+v", fault, got)
+		}
+	}
 }
