@@ -158,6 +158,44 @@ func TestTheElementGoesOnAfterADrop(t *testing.T) {
 	if got := eval[[]string](s, `return states()`); !slices.Equal(got, []string{"connecting", "reconnecting", "speaking", "idle"}) {
 		t.Errorf("it was %v", got)
 	}
+
+	// Sound that was cut off is said again, from the start.
+	if got := eval[[]string](s, `
+		const Real = WebSocket
+		window.WebSocket = class extends Real {
+			set onmessage(listener) {
+				super.onmessage = (event) => {
+					listener(event)
+					if (!JSON.parse(event.data).audio) return
+					window.WebSocket = Real
+					super.onmessage = null
+					this.onclose({code: 1006})
+				}
+			}
+		}
+		events.length = 0
+		await voice.hear('And once more.')
+		return states()`); !slices.Equal(got, []string{"connecting", "speaking", "reconnecting", "speaking", "idle"}) {
+		t.Errorf("it was %v", got)
+	}
+	s.w.wantAsked(t, 6, 6)
+	s.wantObeyed(t)
+}
+
+func TestTheElementKeepsWhatWasSetBeforeItWasThere(t *testing.T) {
+	t.Parallel()
+	s := openHost(t, ``)
+	if got := eval[[]string](s, `
+		const voice = document.implementation.createHTMLDocument().createElement('farebox-voice')
+		Object.assign(voice, {mode: 'hear', labels: {hear: 'Los'}, value: 'before', getSession: () => jwt, id: 'early'})
+		document.querySelector('main').append(voice)
+		part('hear-button').click()
+		const focused = voice.shadowRoot.activeElement.id
+		await voice.hear('Hello.')
+		return [voice.getAttribute('mode'), part('hear-button').innerText, part('committed').innerText, focused, ...states('early')]`); !slices.Equal(got,
+		[]string{"hear", "Los", "before", "text", "connecting", "speaking", "idle"}) {
+		t.Errorf("it has %q", got)
+	}
 	s.wantObeyed(t)
 }
 

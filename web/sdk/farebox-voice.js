@@ -41,9 +41,9 @@ export class FareboxVoice extends (globalThis.HTMLElement ?? Object) {
     super()
     this.#internals.role = 'group'
     this.#ui.speak.onclick = () => this.#press('speak', () => this.start())
-    this.#ui.hear.onclick = () => this.#press('hear', () => this.hear())
-    this.labels = {}
+    this.#ui.hear.onclick = () => this.#press('hear', () => this.#ui.text.value.trim() ? this.hear() : this.#ui.text.focus())
     this.#measure(-60)
+    this.#show()
   }
 
   start() {
@@ -258,10 +258,11 @@ export class FareboxVoice extends (globalThis.HTMLElement ?? Object) {
   }
 
   #show() {
-    const { speak, hear, meter, transcript, label, wave, status } = this.#ui
+    const { speak, hear, meter, transcript, label, text, wave, status } = this.#ui
     const words = this.#words
     this.#internals.ariaLabel = words.name
     label.textContent = words.text
+    text.disabled = this.#isDisabled
     for (const [element, word] of [[meter, words.level], [transcript, words.transcript], [wave, words.wave]]) element.ariaLabel = word
     for (const [kind, button] of [['speak', speak], ['hear', hear]]) {
       const isOn = this.#turn?.kind === kind

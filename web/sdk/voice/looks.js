@@ -7,14 +7,15 @@ const css = `
   --ground: var(--farebox-ground, light-dark(#fffcf4, #241e18)); --line: var(--farebox-line, light-dark(#857760, #8f816b));
   --main: var(--farebox-accent, light-dark(#a63a12, #f08a5c)); --on-main: var(--farebox-on-accent, light-dark(#fffaf0, #1d130b));
   --round: var(--farebox-radius, .75rem);
-  display: grid; gap: 1rem; box-sizing: border-box; max-width: 40rem; padding: 1rem;
-  border: 1px solid var(--line); border-radius: var(--round); background: var(--ground); color: var(--ink);
+  display: grid; gap: 1rem; align-content: start;
+  box-sizing: border-box; max-width: 40rem; padding: 1rem; border: 1px solid var(--line); border-radius: var(--round); background: var(--ground); color: var(--ink);
   font: var(--farebox-font, 1rem/1.5 system-ui, sans-serif); overflow-wrap: anywhere;
 }
 :host([hidden]), :host([mode=speak]) .hear, :host([mode=hear]) .speak, p:empty { display: none; }
 .speak, .hear { display: grid; gap: .5rem; justify-items: start; }
 .row { display: flex; align-items: center; gap: .75rem; width: 100%; }
 p { margin: 0; }
+p + p { margin-top: .375rem; }
 button, textarea { box-sizing: border-box; font: inherit; border: 1px solid var(--line); border-radius: calc(var(--round) / 2); padding: .5rem 1rem; }
 button { min-height: 2.75rem; min-width: 6rem; font-weight: 600; cursor: pointer; background: var(--main); border-color: var(--main); color: var(--on-main); }
 button[data-stop] { background: none; color: var(--main); }
