@@ -103,6 +103,10 @@ type Session struct {
 	Header string // name of a header that may carry it; "" for none
 }
 
+// SignedElsewhere reports whether sessions are verified by public keys that
+// were set, so that farebox can make none itself.
+func (s Session) SignedElsewhere() bool { return s.JWKSURL != "" || s.PublicKeyFile != "" }
+
 // Web is what concerns browsers.
 type Web struct {
 	AllowedOrigins []Origin

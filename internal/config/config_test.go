@@ -361,9 +361,9 @@ func TestKubernetesServiceVariablesArePassedOver(t *testing.T) {
 
 func TestDevRefusesWhatItWouldForget(t *testing.T) {
 	t.Parallel()
-	_, err := config.Load([]string{"FAREBOX_SESSION_JWKS_URL=https://issuer.example", "ELEVENLABS_BASE_URL=https://api.elevenlabs.io"}, config.Dev)
+	_, err := config.Load([]string{"FAREBOX_LOGIN_URL=https://login.example", "ELEVENLABS_BASE_URL=https://api.elevenlabs.io"}, config.Dev)
 	got := faults(t, err)
-	if len(got) != 2 || got["FAREBOX_SESSION_JWKS_URL"] == "" || got["ELEVENLABS_BASE_URL"] == "" {
+	if len(got) != 2 || got["FAREBOX_LOGIN_URL"] == "" || got["ELEVENLABS_BASE_URL"] == "" {
 		t.Errorf("faults = %v", got)
 	}
 }
@@ -447,6 +447,40 @@ func TestAConfigPrintsNoSecret(t *testing.T) {
 			if strings.Contains(text, value) {
 				t.Errorf("%q is printed: %s", value, text)
 			}
+		}
+	}
+}
+
+func TestDevWithABackEndsKeysNeedsToKnowItsSessions(t *testing.T) {
+	t.Parallel()
+	jwks := "FAREBOX_SESSION_JWKS_URL=http://localhost:3000/jwks"
+	issuer, audience, logout := "FAREBOX_SESSION_ISSUER=http://localhost:3000", "FAREBOX_SESSION_AUDIENCE=farebox", "FAREBOX_LOGOUT_AUDIENCE=farebox"
+	c, err := config.Load([]string{jwks, issuer, audience, logout}, config.Dev)
+	if err != nil || !c.Session.SignedElsewhere() || c.Session.LogoutAudience != "farebox" {
+		t.Fatalf("config %+v, %v", c, err)
+	}
+	if c, err := config.Load([]string{"FAREBOX_SESSION_HS256_SECRET=" + goodSecret}, config.Dev); err != nil || c.Session.SignedElsewhere() {
+		t.Errorf("with a shared secret: %+v, %v", c, err)
+	}
+	for name, tt := range map[string]struct {
+		env  []string
+		want []string
+	}{
+		"neither issuer nor audience":      {[]string{jwks}, []string{"FAREBOX_SESSION_ISSUER", "FAREBOX_SESSION_AUDIENCE"}},
+		"any issuer":                       {[]string{jwks, "FAREBOX_SESSION_ISSUER=none", audience}, []string{"FAREBOX_SESSION_ISSUER"}},
+		"any audience":                     {[]string{jwks, issuer, "FAREBOX_SESSION_AUDIENCE=none"}, []string{"FAREBOX_SESSION_AUDIENCE"}},
+		"logout of the demo's sessions":    {[]string{logout}, []string{"FAREBOX_LOGOUT_AUDIENCE"}},
+		"a JWKS and the demo's own secret": {[]string{jwks, issuer, audience, "FAREBOX_SESSION_HS256_SECRET=" + goodSecret}, []string{"FAREBOX_SESSION_JWKS_URL"}},
+	} {
+		_, err := config.Load(tt.env, config.Dev)
+		got := faults(t, err)
+		for _, setting := range tt.want {
+			if got[setting] == "" {
+				t.Errorf("%s: %s is not reported: %v", name, setting, got)
+			}
+		}
+		if len(got) != len(tt.want) {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 }

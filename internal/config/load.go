@@ -279,8 +279,18 @@ func (l *loader) checkSession(c *Config) {
 	if len(sources) > 1 && !l.faulty(sources[0]) {
 		l.fault(sources[0], "is given beside "+strings.Join(sources[1:], " and ")+"; sessions have one source of keys")
 	}
-	if l.command == Dev {
+	if l.command == Dev && !l.given("FAREBOX_SESSION_JWKS_URL") && !l.given("FAREBOX_SESSION_PUBLIC_KEY_FILE") {
+		if c.Session.LogoutAudience != "" {
+			l.fault("FAREBOX_LOGOUT_AUDIENCE", "is not for the sessions that dev makes itself; it goes with FAREBOX_SESSION_JWKS_URL or FAREBOX_SESSION_PUBLIC_KEY_FILE")
+		}
 		return
+	}
+	if l.command == Dev {
+		for _, name := range []string{"FAREBOX_SESSION_ISSUER", "FAREBOX_SESSION_AUDIENCE"} {
+			if !l.given(name) {
+				l.fault(name, "is required beside "+sources[0]+", since dev then makes no sessions itself")
+			}
+		}
 	}
 	pinned := l.given("FAREBOX_SESSION_PUBLIC_KEY_FILE") || l.given("FAREBOX_SESSION_HS256_SECRET")
 	switch {

@@ -116,10 +116,10 @@ var settings = []setting{
 		read: readInto(func(c *Config, v map[string][]string) { c.Session.RequiredClaims = v }, parseRequiredClaims),
 	},
 	{
-		Name: "FAREBOX_SESSION_JWKS_URL", commands: serveOnly,
+		Name: "FAREBOX_SESSION_JWKS_URL", commands: servingCommands,
 		read: readInto(func(c *Config, u *httpURL) { c.Session.JWKSURL = u.String() }, parseHTTPURL),
 	},
-	{Name: "FAREBOX_SESSION_PUBLIC_KEY_FILE", commands: serveOnly, read: readInto(func(c *Config, v string) { c.Session.PublicKeyFile = v }, parsePublicKeys)},
+	{Name: "FAREBOX_SESSION_PUBLIC_KEY_FILE", commands: servingCommands, read: readInto(func(c *Config, v string) { c.Session.PublicKeyFile = v }, parsePublicKeys)},
 	{
 		Name: "FAREBOX_SESSION_HS256_SECRET", Secret: true, commands: servingCommands,
 		read: readInto(func(c *Config, v secret.Text) { c.Session.HS256Secret = v }, parseSecret),
@@ -149,7 +149,7 @@ var settings = []setting{
 		read: readInto(func(c *Config, v time.Duration) { c.Session.MaxLifetime = v }, parseDuration(time.Minute, LongestSession)),
 	},
 	{
-		Name: "FAREBOX_LOGOUT_AUDIENCE", commands: serveOnly,
+		Name: "FAREBOX_LOGOUT_AUDIENCE", commands: servingCommands,
 		read: readInto(func(c *Config, v string) { c.Session.LogoutAudience = v }, parseText),
 	},
 	{

@@ -33,7 +33,7 @@ func (l *loader) refuseUnknown() {
 		case slices.Contains(unbuilt, strings.TrimSuffix(name, "_FILE")), slices.Contains(unbuilt, name):
 			l.fault(name, "is not supported by this version; unset it")
 		case l.command == Dev && slices.Contains(known, name) && !usedBy(strings.TrimSuffix(name, "_FILE"), Dev) && !usedBy(name, Dev):
-			l.fault(name, "is not for dev, whose vendor is the sandbox and whose sessions are its own; unset it")
+			l.fault(name, "is not for dev, whose vendor is the sandbox and whose addresses are its own; unset it")
 		case !strings.HasPrefix(name, "FAREBOX_"), slices.Contains(known, name), l.ofKubernetes(name):
 		default:
 			l.fault(name, "is no setting; the nearest is "+nearest(name, known))

@@ -9,6 +9,7 @@ import (
 // Greeting is what dev started.
 type Greeting struct {
 	Page          bool     // the page is on
+	SignIn        bool     // the demo sign-in is on
 	Public        string   // host:port of the public listener
 	Ops           string   // of the operators', "" where off
 	Sandbox       string   // of the sandbox vendor
@@ -47,14 +48,17 @@ func Greet(w io.Writer, g Greeting) {
 	}
 	fmt.Fprintf(w, "  vendor     the sandbox, http://%s (control: /_sandbox/)\n", g.Sandbox)
 	fmt.Fprintf(w, "  redis      %s\n", redis)
-	fmt.Fprintf(w, "  sign-in    POST /dev/session signs anyone in\n")
+	if g.SignIn {
+		fmt.Fprintf(w, "  sign-in    POST /dev/session signs anyone in\n")
+	} else {
+		fmt.Fprintf(w, "  sign-in    yours, verified by the keys that the settings name\n")
+	}
 	if g.Ops != "" {
 		fmt.Fprintf(w, "  operators  http://%s/readyz\n", g.Ops)
 	}
-	fmt.Fprintf(w, "\nA token, by hand:\n\n  %s\n\n", curl(address))
-}
-
-func curl(address string) string {
-	session := fmt.Sprintf(`$(curl -s %s/dev/session -d sub=ada | sed 's/.*"session":"\([^"]*\)".*/\1/')`, address)
-	return fmt.Sprintf(`curl -X POST %s/v1/single-use-token/realtime_scribe -H "Authorization: Bearer %s"`, address, session)
+	session := "$SESSION"
+	if g.SignIn {
+		session = fmt.Sprintf(`$(curl -s %s/dev/session -d sub=ada | sed 's/.*"session":"\([^"]*\)".*/\1/')`, address)
+	}
+	fmt.Fprintf(w, "\nA token, by hand:\n\n  curl -X POST %s/v1/single-use-token/realtime_scribe -H \"Authorization: Bearer %s\"\n\n", address, session)
 }

@@ -22,13 +22,13 @@ import (
 	"farebox/internal/localguard"
 	"farebox/internal/sandbox"
 	"farebox/internal/secret"
-	"farebox/session"
 )
 
 const sandboxName = "sandbox"
 
 // Dev runs everything in one process until ctx ends: the sandbox vendor, an
-// embedded Redis, a demo sign-in. It never takes a real key.
+// embedded Redis, and, where sessions are not signed elsewhere, a demo sign-in.
+// It never takes a real key.
 func Dev(ctx context.Context, cfg *config.Config, listenAll bool, stdout, stderr io.Writer) error {
 	log := newLogger(cfg.Log, stderr)
 	var guard localguard.Guard
@@ -42,7 +42,7 @@ func Dev(ctx context.Context, cfg *config.Config, listenAll bool, stdout, stderr
 		return err
 	}
 	completeForDev(cfg, vendorGroup.Addr(sandboxName))
-	keys, err := session.NewHS256(cfg.Session.HS256Secret)
+	keys, err := newKeySource(cfg.Session, log)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func Dev(ctx context.Context, cfg *config.Config, listenAll bool, stdout, stderr
 		return err
 	}
 	dev.Greet(stdout, dev.Greeting{
-		Page: cfg.Web.Page, Public: group.Addr(publicName), Ops: group.Addr(opsName),
+		Page: cfg.Web.Page, SignIn: !cfg.Session.SignedElsewhere(), Public: group.Addr(publicName), Ops: group.Addr(opsName),
 		Sandbox: vendorGroup.Addr(sandboxName), EmbeddedRedis: cfg.Redis.Embedded, Hosts: guard.Hosts,
 		Phone: forPhone(guard.Hosts, outbound()), Terminal: isTerminal(stdout),
 	})
@@ -108,19 +108,21 @@ func completeForDev(cfg *config.Config, sandboxAddr string) {
 	if len(cfg.Secrets) == 0 {
 		cfg.Secrets = []secret.Text{secret.New(rand.Text() + rand.Text())}
 	}
-	if cfg.Session.HS256Secret.IsZero() {
+	switch {
+	case cfg.Session.SignedElsewhere():
+		cfg.Web.Page = false // it could sign nobody in
+	case cfg.Session.HS256Secret.IsZero():
 		cfg.Session.HS256Secret = secret.New(rand.Text() + rand.Text())
 	}
 }
 
 func devRoutes(cfg *config.Config, vendor *sandbox.Sandbox) []handlers.Route {
-	signIn := &dev.SignIn{
-		Issuer: cfg.Session.Issuer, Audiences: cfg.Session.Audiences,
-		Key: cfg.Session.HS256Secret, Cookie: cfg.Session.Cookie, Now: time.Now,
-	}
-	routes := []handlers.Route{
-		{Pattern: "/dev/session", Handler: signIn},
-		{Pattern: "/_sandbox/*", Handler: vendor.Control()},
+	routes := []handlers.Route{{Pattern: "/_sandbox/*", Handler: vendor.Control()}}
+	if !cfg.Session.SignedElsewhere() {
+		routes = append(routes, handlers.Route{Pattern: "/dev/session", Handler: &dev.SignIn{
+			Issuer: cfg.Session.Issuer, Audiences: cfg.Session.Audiences,
+			Key: cfg.Session.HS256Secret, Cookie: cfg.Session.Cookie, Now: time.Now,
+		}})
 	}
 	redeem := vendor.Redeem()
 	for _, pattern := range vendor.RedeemPatterns() {
