@@ -26,10 +26,11 @@ if [ -n "$missing" ]; then
 	apt-get install -y -qq --no-install-recommends $missing
 fi
 
-# The vendor's own clients, React and TypeScript, for the tests of the SDK. None
-# of them is in what users get.
-npm=internal/e2e/testdata/npm
-if ! cmp -s $npm/package-lock.json $npm/node_modules/.farebox-lock; then
-	npm ci --prefix $npm --ignore-scripts --no-audit --no-fund --silent
-	cp $npm/package-lock.json $npm/node_modules/.farebox-lock
-fi
+# The vendor's own clients, React and TypeScript, for the tests of the SDK, and
+# what the examples stand on. None of them is in what users get.
+for npm in internal/e2e/testdata/npm examples/react examples/express examples/next; do
+	if ! cmp -s $npm/package-lock.json $npm/node_modules/.farebox-lock; then
+		npm ci --prefix $npm --ignore-scripts --no-audit --no-fund --silent
+		cp $npm/package-lock.json $npm/node_modules/.farebox-lock
+	fi
+done

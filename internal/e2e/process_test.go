@@ -57,7 +57,7 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// process is a running farebox, ended with its test.
+// process is a running program, ended with its test.
 type process struct {
 	t    *testing.T
 	cmd  *exec.Cmd
@@ -71,9 +71,15 @@ type process struct {
 // start runs farebox with just these settings.
 func start(t *testing.T, args []string, env ...string) *process {
 	t.Helper()
-	p := &process{t: t, done: make(chan struct{})}
-	p.cmd = exec.Command(binary, args...)
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, env...)
+	cmd := exec.Command(binary, args...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, env...)
+	return launch(t, cmd)
+}
+
+// launch starts cmd. One that leads a group of processes is ended with all of it.
+func launch(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, done: make(chan struct{})}
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -105,10 +111,13 @@ func start(t *testing.T, args []string, env ...string) *process {
 		close(p.done)
 	}()
 	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill()
+		if attributes := cmd.SysProcAttr; attributes != nil && attributes.Setpgid {
+			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		}
+		_ = cmd.Process.Kill()
 		<-p.done
 		if t.Failed() {
-			t.Logf("farebox %s printed:\n%s", strings.Join(args, " "), p.text())
+			t.Logf("%s %s printed:\n%s", filepath.Base(cmd.Path), strings.Join(cmd.Args[1:], " "), p.text())
 		}
 	})
 	return p

@@ -2,6 +2,7 @@
 package layout_test
 
 import (
+	"bytes"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -18,14 +19,31 @@ import (
 
 const root = "../.."
 
+// eachSource visits every package's code without tests; what comes from npm is
+// not ours.
+func eachSource(t *testing.T, visit func(path string) error) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.Name() == "node_modules":
+			return fs.SkipDir
+		case entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		return visit(path)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // imports are the imports of every package's code without tests, by folder.
 func imports(t *testing.T) map[string][]string {
 	t.Helper()
 	found := map[string][]string{}
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-			return err
-		}
+	eachSource(t, func(path string) error {
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
 		if err != nil {
 			return err
@@ -43,9 +61,6 @@ func imports(t *testing.T) map[string][]string {
 		}
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	if len(found) < 10 {
 		t.Fatalf("only %d packages found", len(found))
 	}
@@ -117,18 +132,40 @@ func TestOnlyHandlersImportsEcho(t *testing.T) {
 func TestOnlyConfigReadsTheEnvironment(t *testing.T) {
 	t.Parallel()
 	reads := regexp.MustCompile(`os\.(Getenv|LookupEnv|Environ)\(`)
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-			return err
-		}
+	eachSource(t, func(path string) error {
 		data, err := os.ReadFile(path)
 		if reads.Match(data) && path != filepath.Join(root, "main.go") && !strings.Contains(path, "internal/config/") {
 			t.Errorf("%s reads the environment", path)
 		}
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
+}
+
+// Each example is to be copied whole, so what several need stands in each.
+func TestTheExamplesKeepTheirCopiesAlike(t *testing.T) {
+	t.Parallel()
+	for _, copies := range [][]string{
+		{"html/captions.js", "express/public/captions.js"},
+		{"html/microphone.js", "express/public/microphone.js"},
+		{"html/microphone.worklet.js", "express/public/microphone.worklet.js"},
+		{"react/src/captions.jsx", "next/app/captions.jsx"},
+		{"express/session-key.js", "next/lib/session-key.js"},
+		{"express/farebox-session.js", "next/lib/farebox-session.js"},
+		{"express/sessions.js", "next/lib/sessions.js"},
+		{"html/style.css", "express/public/style.css", "react/src/style.css", "next/app/style.css"},
+	} {
+		var first []byte
+		for i, path := range copies {
+			data, err := os.ReadFile(filepath.Join(root, "examples", path))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i == 0 {
+				first = data
+			} else if !bytes.Equal(data, first) {
+				t.Errorf("%s differs from %s", path, copies[0])
+			}
+		}
 	}
 }
 
