@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the tests need beside Go, through the system's package manager
+# Installs what the tests and the bench need beside Go, through the system's package manager
 # and npm.
 set -eu
 cd "$(dirname "$0")/.."
@@ -27,8 +27,9 @@ if [ -n "$missing" ]; then
 fi
 
 # The vendor's own clients, React and TypeScript, for the tests of the SDK, and
-# what the examples stand on. None of them is in what users get.
-for npm in internal/e2e/testdata/npm examples/react examples/express examples/next; do
+# what the examples and the bench's hand-written service stand on. None of them
+# is in what users get.
+for npm in internal/e2e/testdata/npm examples/react examples/express examples/next bench/handwritten; do
 	if ! cmp -s $npm/package-lock.json $npm/node_modules/.farebox-lock; then
 		npm ci --prefix $npm --ignore-scripts --no-audit --no-fund --silent
 		cp $npm/package-lock.json $npm/node_modules/.farebox-lock

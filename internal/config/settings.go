@@ -175,11 +175,11 @@ var settings = []setting{
 	{Name: "FAREBOX_POLICY_FILE", commands: servingCommands, read: readPolicyFile},
 	{
 		Name: "FAREBOX_POOL_MIN", Default: "1", commands: servingCommands,
-		read: readInto(func(c *Config, v int) { c.Pool.Min = v }, parseNumber(0, 10_000)),
+		read: readInto(func(c *Config, v int) { c.Pool.Min = v }, parseNumber(0, 100_000)),
 	},
 	{
 		Name: "FAREBOX_POOL_MAX", Default: "256", commands: servingCommands,
-		read: readInto(func(c *Config, v int) { c.Pool.Max = v }, parseNumber(0, 10_000)),
+		read: readInto(func(c *Config, v int) { c.Pool.Max = v }, parseNumber(0, 100_000)),
 	},
 	{
 		Name: "FAREBOX_POOL_MAX_AGE", Default: "9m", commands: servingCommands,

@@ -124,6 +124,8 @@ func TestOnlyHandlersImportsEcho(t *testing.T) {
 			}
 		}
 	}
+	// The bench holds farebox against the least that a service on Echo costs.
+	delete(importers, "bench/floor")
 	if len(importers) != 1 || !importers["handlers"] {
 		t.Errorf("Echo is imported by %v", importers)
 	}
