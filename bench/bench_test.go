@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -18,30 +19,35 @@ func TestEveryPointYieldsItsTable(t *testing.T) {
 	if said, err := exec.CommandContext(t.Context(), "go", "build", "-o", farebox, "farebox").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, said)
 	}
-	var progress bytes.Buffer
-	b, err := newBench(t.Context(), farebox, "", smoke, &progress)
+	b, err := newBench(t.Context(), farebox, "", smoke, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer b.close()
+	t.Cleanup(b.close) // once all points have ended
 	for _, p := range points {
-		rows, err := p.run(t.Context(), b)
-		if err != nil {
-			t.Fatalf("point %d: %v\n%s", p.number, err, progress.String())
-		}
-		var table bytes.Buffer
-		printTable(&table, p, rows)
-		judged := 0
-		for _, r := range rows {
-			if r.met != informs {
-				judged++
+		t.Run(p.title, func(t *testing.T) {
+			t.Parallel() // most of it is waiting
+			var progress bytes.Buffer
+			own := *b
+			own.progress = &progress
+			rows, err := p.run(t.Context(), &own)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, progress.String())
 			}
-			if strings.Contains(r.value, "NaN") || strings.Contains(r.value, "Inf") {
-				t.Errorf("point %d, %s: %s", p.number, r.what, r.value)
+			var table bytes.Buffer
+			printTable(&table, p, rows)
+			judged := 0
+			for _, r := range rows {
+				if r.met != informs {
+					judged++
+				}
+				if strings.Contains(r.value, "NaN") || strings.Contains(r.value, "Inf") {
+					t.Errorf("%s: %s", r.what, r.value)
+				}
 			}
-		}
-		if judged == 0 || strings.Count(table.String(), "\n| ") != len(rows)+2 {
-			t.Errorf("point %d:\n%s", p.number, table.String())
-		}
+			if judged == 0 || strings.Count(table.String(), "\n| ") != len(rows)+2 {
+				t.Error(table.String())
+			}
+		})
 	}
 }

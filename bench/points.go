@@ -21,6 +21,7 @@ var points = []point{
 	{4, "Vendor gone", vendorGoneHow, vendorGone},
 	{5, "Cost", costHow, cost},
 	{6, "Growth", growthHow, growth},
+	{7, "The pool's planning", plannedHow, planned},
 }
 
 // scale is how much and how long is measured.
@@ -42,6 +43,8 @@ type scale struct {
 	growthRounds         int
 	poolRate             int
 	poolLasting          time.Duration
+	day                  time.Duration // of point 7
+	busiestDay           float64       // requests a second of the greatest case
 }
 
 var (
@@ -52,7 +55,7 @@ var (
 		gone: 20 * time.Second, after: 20 * time.Second,
 		everybody: 100_000, eachComes: 10, idle: 15 * time.Second, rest: time.Second, starts: 5,
 		fewUsers: 1000, manyUsers: 1_000_000, smallPool: 100, greatPool: 100_000, growthRounds: 3,
-		poolRate: 400, poolLasting: 8 * time.Second,
+		poolRate: 400, poolLasting: 8 * time.Second, day: 24 * time.Hour, busiestDay: 10_000,
 	}
 	// short shows the direction, in a few minutes.
 	short = scale{
@@ -61,7 +64,7 @@ var (
 		gone: 10 * time.Second, after: 10 * time.Second,
 		everybody: 20_000, eachComes: 5, idle: 5 * time.Second, rest: time.Second, starts: 3,
 		fewUsers: 1000, manyUsers: 100_000, smallPool: 100, greatPool: 20_000, growthRounds: 1,
-		poolRate: 400, poolLasting: 4 * time.Second,
+		poolRate: 400, poolLasting: 4 * time.Second, day: 24 * time.Hour, busiestDay: 100,
 	}
 	// smoke shows that every program and point runs, and nothing else.
 	smoke = scale{
@@ -70,6 +73,6 @@ var (
 		gone: time.Second, after: 2 * time.Second,
 		everybody: 60, eachComes: 2, idle: 100 * time.Millisecond, rest: time.Millisecond, starts: 1,
 		fewUsers: 20, manyUsers: 100, smallPool: 5, greatPool: 100, growthRounds: 1,
-		poolRate: 50, poolLasting: 200 * time.Millisecond,
+		poolRate: 50, poolLasting: 200 * time.Millisecond, day: 10 * time.Minute, busiestDay: 100,
 	}
 )
