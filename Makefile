@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unre
 SOAK ?= 5m
 COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
 
-.PHONY: build dev deps fmt lint test soak bench image release
+.PHONY: build dev deps fmt lint test soak bench screenshots image release
 
 build: ## the static binary, ./farebox
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o farebox .
@@ -38,6 +38,10 @@ soak: deps ## faults in turn for SOAK, and a summary of what was handed out mean
 
 bench: deps build ## farebox beside what it is held to; POINT=3 for one point, BRIEF=1 for short rounds
 	@$(GO) run ./bench -farebox ./farebox $(if $(POINT),-point $(POINT)) $(if $(BRIEF),-brief)
+
+screenshots: deps ## pictures of the page for the README
+	mkdir -p docs/images
+	$(GO) test -tags real -count=1 -run '^TestThePageInPictures$$' ./internal/e2e -screenshots $(CURDIR)/docs/images
 
 image: ## the container images: farebox for production, farebox-dev
 	docker build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) -t farebox .

@@ -41,8 +41,8 @@ func (p *Page) loadAssets() error {
 		return fmt.Errorf("web: %w", err)
 	}
 	p.assets = make(map[string]asset, len(entries))
-	// The page shares these with the element of the SDK.
-	p.modules = []string{"sdk/audio/microphone.js", "sdk/audio/pcm.js", "sdk/audio/player.js"}
+	// The page takes these from the SDK.
+	p.modules = []string{"sdk/farebox.js", "sdk/audio/microphone.js", "sdk/audio/pcm.js", "sdk/audio/player.js"}
 	for _, entry := range entries {
 		name := entry.Name()
 		contentType := contentTypeOf(name)

@@ -28,6 +28,10 @@ func (p *Page) confine(h http.Header, r *http.Request) {
 		}
 		connect = append(connect, scheme+r.Host)
 	}
+	base := "'none'"
+	if p.base != "" {
+		base = "'self'"
+	}
 	h.Set("Content-Security-Policy", strings.Join([]string{
 		"default-src 'none'",
 		"script-src 'self'",
@@ -35,7 +39,7 @@ func (p *Page) confine(h http.Header, r *http.Request) {
 		"style-src 'self'",
 		"img-src 'self'",
 		"connect-src " + strings.Join(connect, " "),
-		"base-uri 'none'",
+		"base-uri " + base,
 		"form-action 'self'",
 		"frame-ancestors 'none'",
 		"require-trusted-types-for 'script'",

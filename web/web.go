@@ -27,7 +27,8 @@ type Config struct {
 	// URL; "" where the page knows of none. The page adds return_to.
 	LoginURL string
 	// ReturnTo is the page's public address, for return_to; "" where the
-	// address in the browser is the right one.
+	// address in the browser is the right one. A path in it is what a proxy
+	// takes away: the page's own addresses begin with it.
 	ReturnTo string
 	// VendorOrigins are the origins, http(s) and ws(s), where tokens are
 	// redeemed, if not at this page's own host. The page may connect to these
@@ -49,6 +50,7 @@ type Page struct {
 	assets  map[string]asset
 	modules []string // that the page imports, by their addresses from the page
 	connect string   // the vendor's part of connect-src
+	base    string   // what relative addresses start from; "" for the page's own address
 }
 
 // view is what index.html is filled with.
@@ -58,6 +60,7 @@ type view struct {
 	Subject  string
 	LoginURL string
 	ReturnTo string
+	Base     string
 	Modules  []string
 }
 
@@ -74,7 +77,7 @@ func New(cfg Config) (*Page, error) {
 			return nil, errors.New("web: VendorOrigins holds something that is no origin")
 		}
 	}
-	p := &Page{cfg: cfg, connect: strings.Join(cfg.VendorOrigins, " ")}
+	p := &Page{cfg: cfg, connect: strings.Join(cfg.VendorOrigins, " "), base: baseOf(cfg.ReturnTo)}
 	if err := p.loadAssets(); err != nil {
 		return nil, err
 	}
@@ -91,7 +94,7 @@ func (p *Page) ServeIndex(w http.ResponseWriter, r *http.Request, v Visitor) {
 	var body bytes.Buffer
 	err := p.index.Execute(&body, view{
 		Dev: p.cfg.Dev, SignedIn: v.SignedIn, Subject: v.Subject,
-		LoginURL: p.cfg.LoginURL, ReturnTo: p.cfg.ReturnTo, Modules: p.modules,
+		LoginURL: p.cfg.LoginURL, ReturnTo: p.cfg.ReturnTo, Base: p.base, Modules: p.modules,
 	})
 	if err != nil {
 		http.Error(w, "the page could not be made", http.StatusInternalServerError)
@@ -103,6 +106,20 @@ func (p *Page) ServeIndex(w http.ResponseWriter, r *http.Request, v Visitor) {
 		return
 	}
 	_, _ = w.Write(body.Bytes())
+}
+
+// baseOf is the path that a proxy puts before this service's own, with a slash
+// at its end, so that /voice works as /voice/ does; "" for none.
+func baseOf(public string) string {
+	u, err := url.Parse(public)
+	if err != nil {
+		return ""
+	}
+	path := strings.Trim(u.EscapedPath(), "/")
+	if path == "" {
+		return ""
+	}
+	return "/" + path + "/"
 }
 
 func isHTTPURL(address string) bool {

@@ -176,6 +176,48 @@ func TestThePageWorksUnderAPathPrefix(t *testing.T) {
 	}
 }
 
+// A proxy may hand over /voice and /voice/ alike.
+func TestThePagesAddressesBeginWithThePublicAddresssPath(t *testing.T) {
+	t.Parallel()
+	for public, want := range map[string]string{
+		"": "", "https://voice.example.com": "", "https://voice.example.com/": "",
+		"https://example.com/voice": "/voice/", "https://example.com/voice/": "/voice/", "https://example.com/a/b%20c": "/a/b%20c/",
+	} {
+		response, body := send(t, http.MethodGet, serve(t, Config{ReturnTo: public}, Visitor{})+"/", nil)
+		got, policy := "", "'none'"
+		for _, n := range elements(t, body) {
+			if n.Data == "base" {
+				got, _ = attribute(n, "href")
+			}
+		}
+		if want != "" {
+			policy = "'self'"
+		}
+		if got != want || directives(response.Header.Get("Content-Security-Policy"))["base-uri"][0] != policy {
+			t.Errorf("%q: addresses begin with %q, want %q; policy %s", public, got, want, response.Header.Get("Content-Security-Policy"))
+		}
+	}
+}
+
+func TestEveryCodeHasWords(t *testing.T) {
+	t.Parallel()
+	types, err := files.ReadFile("sdk/farebox.d.ts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, union, _ := strings.Cut(string(types), "export type FareboxErrorCode =")
+	union, _, _ = strings.Cut(union, "\n\n")
+	codes := regexp.MustCompile(`\| '([a-z_]+)'`).FindAllStringSubmatch(union, -1)
+	if len(codes) < 24 {
+		t.Fatalf("only %d codes found", len(codes))
+	}
+	for _, code := range codes {
+		if !regexp.MustCompile(`(?m)^  ` + code[1] + `: \['[^']+', `).MatchString(sources(t)["problem.js"]) {
+			t.Errorf("there are no words for %s", code[1])
+		}
+	}
+}
+
 func TestThePageSaysWhoAndWhere(t *testing.T) {
 	t.Parallel()
 	hidden := func(n *html.Node) bool { _, ok := attribute(n, "hidden"); return ok }

@@ -1,6 +1,6 @@
 // Shows what went wrong where it went wrong, one problem at a time.
 import { byId, make } from './dom.js'
-import { later, wordsFor } from './problem.js'
+import { Problem, later, wordsFor } from './problem.js'
 
 /** @type {(() => void) | null} */
 let clear = null
@@ -13,10 +13,11 @@ export function clearProblem() {
 
 /**
  * @param {HTMLElement} place
- * @param {import('./problem.js').Problem} problem
+ * @param {unknown} error
  */
-export function showProblem(place, problem) {
+export function showProblem(place, error) {
   clearProblem()
+  const problem = Problem.from(error)
   const { happened, todo } = wordsFor(problem.code)
   const facts = [problem.status || '', problem.code].join(' ').trim()
   const said = make('div', { role: 'alert' })

@@ -5,9 +5,10 @@ import { announce, byId, shorten } from './dom.js'
 
 const shownHeaders = ['Content-Type', 'Cache-Control', 'Retry-After', 'RateLimit', 'RateLimit-Policy',
   'Idempotent-Replayed', 'WWW-Authenticate', 'X-Request-Id']
-const secretFields = new Set(['token', 'session', 'single_use_token'])
+const secretFields = new Set(['token', 'session', 'single_use_token', 'signed_url'])
 const socketLines = 14
 
+/** @implements {import('./wire.js').Watcher} */
 export class Exchange {
   /** Said above the command, such as what else has to be so. */
   remark = ''
@@ -17,67 +18,60 @@ export class Exchange {
   #lines = []
   #token = '' // that the shown answer brought
 
-  /** @param {{jwt: string, subject: string}} session @param {boolean} isDev */
-  constructor(session, isDev) {
+  /**
+   * @param {{jwt: string, subject: string}} session
+   * @param {{isDev: boolean, numberOf: (token: string) => number | undefined}} options
+   *   numberOf tells a token's ticket
+   */
+  constructor(session, { isDev, numberOf }) {
     this.session = session
     this.isDev = isDev
+    this.numberOf = numberOf
     byId('copy-curl').onclick = () => copy(byId('curl'))
   }
 
-  /** fetch, seen. @type {typeof fetch} */
-  fetch = async (input, init = {}) => {
-    const url = new URL(String(input), document.baseURI)
-    const began = performance.now()
-    const took = () => `${Math.round(performance.now() - began)} ms`
-    try {
-      const response = await fetch(url, init)
-      const text = await response.clone().text()
-      const body = parsed(text)
-      if (url.pathname.endsWith('/dev/session') && response.ok) this.#askedWith.set(body.session, String(init.body))
-      this.#token = body?.token ?? ''
-      this.#show(url, init, answer(response, body ?? text, took()), response.ok)
-      return response
-    } catch (error) {
-      this.#token = ''
-      this.#show(url, init, `No answer, ${took()}\n\n${error}`, false)
-      throw error
-    }
-  }
-
   /**
-   * Shows the socket that a ticket is used on, below the request that printed
-   * it if that is still there, else alone.
-   * @param {import('./tickets.js').Ticket} ticket
-   * @returns {import('./socket.js').Watch}
+   * @param {import('./wire.js').Call} call
+   * @param {Response | null} response
+   * @param {any} body
+   * @param {string} text
    */
-  watch({ number, grant }) {
-    return {
-      opened: (address) => {
-        this.#lines = []
-        const url = new URL(address)
-        for (const name of secretFields) {
-          const secret = url.searchParams.get(name)
-          if (secret) url.searchParams.set(name, shorten(secret))
-        }
-        byId('socket-title').textContent = `On the socket, with ticket ${number}`
-        part('request-part', grant.token === this.#token)
-        part('socket-part', true)
-        this.#say('open', decodeURIComponent(url.href))
-      },
-      sent: (frame) => this.#say(`→ ${frame.message_type ?? Object.keys(frame)} ${frame.commit ?? ''}`, `→ ${brief(frame)}`),
-      received: (frame) => this.#say(`← ${frame.message_type ?? Object.keys(frame)}`, `← ${brief(frame)}`),
-      closed: (code) => this.#say('closed', `closed, ${code}`),
-    }
-  }
-
-  /** @param {URL} url @param {RequestInit} init @param {string} answered @param {boolean} worked */
-  #show(url, init, answered, worked) {
+  answered({ url, init, milliseconds }, response, body, text) {
+    const took = `${Math.round(milliseconds)} ms`
+    if (url.pathname.endsWith('/dev/session') && response?.ok) this.#askedWith.set(body.session, String(init.body))
+    this.#token = body?.token ?? ''
     byId('request').textContent = this.#request(url, init)
-    byId('response').textContent = answered
-    byId('curl').textContent = (this.remark && `# ${this.remark}\n`) + command(url, init, { worked, claims: this.#claims(init), isDev: this.isDev })
+    byId('response').textContent = response ? answer(response, body ?? text, took) : `No answer, ${took}\n\n${text}`
+    byId('curl').textContent = (this.remark && `# ${this.remark}\n`) +
+      command(url, init, { worked: Boolean(response?.ok), claims: this.#claims(init), isDev: this.isDev })
     part('request-part', true)
     part('socket-part', false)
   }
+
+  /**
+   * Shows the socket below the request that printed its ticket, if that is still
+   * there, else alone.
+   * @param {URL} url
+   */
+  opened(url) {
+    this.#lines = []
+    const shown = new URL(url)
+    const secret = tokenOf(url)
+    for (const name of secretFields) if (shown.searchParams.has(name)) shown.searchParams.set(name, shorten(secret))
+    byId('socket-title').textContent = `On the socket, with ticket ${this.numberOf(secret) ?? '…'}`
+    part('request-part', secret === this.#token)
+    part('socket-part', true)
+    this.#say('open', decodeURIComponent(shown.href))
+  }
+
+  /** @param {URL} _ @param {any} frame */
+  sent(_, frame) { this.#say(`→ ${frame.message_type ?? Object.keys(frame)} ${frame.commit ?? ''}`, `→ ${brief(frame)}`) }
+
+  /** @param {URL} _ @param {any} frame */
+  received(_, frame) { this.#say(`← ${frame?.message_type ?? Object.keys(frame ?? {})}`, `← ${brief(frame)}`) }
+
+  /** @param {URL} _ @param {number} code */
+  closed(_, code) { this.#say('closed', `closed, ${code}`) }
 
   /**
    * Adds a line, or counts it where one of the last two is of its kind: sound
@@ -96,9 +90,9 @@ export class Exchange {
 
   /** @param {URL} url @param {RequestInit} init */
   #request(url, init) {
-    const lines = [`${init.method ?? 'GET'} ${url.origin === location.origin ? url.pathname : url.href}`]
+    const lines = [`${init.method ?? 'GET'} ${url.origin === location.origin ? url.pathname + url.search : url.href}`]
     for (const [name, value] of Object.entries(init.headers ?? {})) {
-      lines.push(`${name}: ${name === 'Authorization' ? value.replace(/\S+$/, shorten) : value}`)
+      lines.push(`${name}: ${value.replace(/\S{40,}$/, shorten)}`)
     }
     const isCookie = init.credentials !== 'omit' && !new Headers(init.headers).has('Authorization')
     if (isCookie && this.session.subject) lines.push('Cookie: the session, which scripts cannot read')
@@ -121,6 +115,9 @@ export class Exchange {
     return jwt ? this.#askedWith.get(jwt) ?? '' : init.credentials === 'omit' || init.body ? '' : own
   }
 }
+
+/** @param {URL} url of a socket */
+const tokenOf = ({ searchParams }) => searchParams.get('token') ?? searchParams.get('single_use_token') ?? ''
 
 /** @param {string} id @param {boolean} isShown */
 function part(id, isShown) {

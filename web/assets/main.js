@@ -1,33 +1,31 @@
 // Puts the page together.
-import { tryAgain } from './again.js'
 import { announce, byId } from './dom.js'
 import { clearProblem, showProblem } from './errors.js'
 import { Exchange } from './exchange.js'
 import { Machine } from './machine.js'
+import { AgentPanel } from './panel-agent.js'
 import { FilePanel } from './panel-file.js'
 import { HearPanel } from './panel-hear.js'
 import { SpeakPanel } from './panel-speak.js'
 import { Problem } from './problem.js'
 import { offerProvocations } from './provoke.js'
+import { ride } from './ride.js'
+import { watchService } from './service.js'
 import { Session, showVisitor } from './session.js'
 import { Tickets } from './tickets.js'
+import { watchWire } from './wire.js'
 
 const { dev, subject = '' } = document.body.dataset
 const isDev = dev !== undefined
 const session = new Session(subject)
-const exchange = new Exchange(session, isDev)
-const machine = new Machine({ session, exchange, tickets: new Tickets() })
+const tickets = new Tickets(session)
+const exchange = new Exchange(session, { isDev, numberOf: (token) => tickets.of(token)?.number })
+watchWire(tickets, exchange)
+const machine = new Machine({ session, tickets })
 
-/** @type {Record<string, {turn: import('./turn.js').Turn, runWith(ticket: import('./tickets.js').Ticket): Promise<void>}>} */
-const panels = { realtime_scribe: new SpeakPanel(machine), tts_websocket: new HearPanel(machine), batch_scribe: new FilePanel(machine) }
-
-/** @param {import('./tickets.js').Ticket} ticket */
-machine.onTry = (ticket) => shown(async () => {
-  if (ticket.state !== 'fresh') return tryAgain(ticket, machine)
-  if (ticket.owner !== session.subject) throw new Problem(session.subject ? 'not_yours' : 'session_missing', { signIn: true })
-  const panel = panels[ticket.grant.tokenType]
-  if (panel?.turn.busy) throw new Problem('panel_busy')
-  return panel?.runWith(ticket)
+tickets.onTry = (ticket) => shown(async () => {
+  if (ticket.state === 'fresh' && ticket.owner !== session.subject) throw new Problem(session.subject ? 'not_yours' : 'session_missing', { signIn: !session.subject })
+  await ride(ticket)
 })
 
 const slot = byId('slot')
@@ -38,16 +36,18 @@ for (const button of document.querySelectorAll('[data-print]')) {
     slot.dataset.busy = 'true'
     announce('Printing a ticket.')
     try {
-      const ticket = await machine.print(dataset.print ?? '')
-      ticket.element.scrollIntoView({ block: 'nearest' })
+      const { element } = await machine.print(dataset.print ?? '')
+      element.scrollIntoView({ block: 'nearest' })
     } finally {
       delete slot.dataset.busy
     }
   }))
 }
 
-showVisitor(machine)
-if (isDev) offerProvocations(machine)
+showVisitor(session)
+for (const Panel of [SpeakPanel, HearPanel, FilePanel, AgentPanel]) new Panel(machine)
+if (isDev) offerProvocations(exchange)
+watchService()
 
 /**
  * Does something, and shows at the machine what went wrong with it.
@@ -58,6 +58,6 @@ async function shown(action) {
   try {
     await action()
   } catch (error) {
-    showProblem(byId('machine-problems'), Problem.from(error))
+    showProblem(byId('machine-problems'), error)
   }
 }

@@ -1,13 +1,14 @@
 // Speak: sound goes in, a transcript grows.
 import { byId, make } from './dom.js'
-import { ride } from './machine.js'
-import { level } from '../sdk/audio/pcm.js'
-import { connectScribe, scribeRate } from './scribe.js'
+import { base64, level } from '../sdk/audio/pcm.js'
+import { Problem, isAnswer } from './problem.js'
+import { scribeModel, scribeRate } from './ride.js'
 import { microphone, recorded } from './sources.js'
 import { Turn } from './turn.js'
 
 const loud = -45 // dBFS; quieter is a pause
 const pauseChunks = 8 // tenths of a second of quiet that end a passage
+const lastWords = 5_000 // milliseconds that they are waited for
 
 export class SpeakPanel {
   /** @param {import('./machine.js').Machine} machine */
@@ -18,27 +19,19 @@ export class SpeakPanel {
     byId('speak-sample').onclick = () => this.run(async () => recorded(scribeRate), false)
   }
 
-  /** @param {import('./tickets.js').Ticket} ticket */
-  runWith(ticket) {
-    byId('speak').scrollIntoView({ block: 'nearest' })
-    return this.run(async () => recorded(scribeRate), false, ticket)
-  }
-
   /**
    * @param {() => Promise<import('./sources.js').Source>} open
    * @param {boolean} endless whether only the visitor ends it
-   * @param {import('./tickets.js').Ticket} [given]
    */
-  run(open, endless, given) {
+  run(open, endless) {
     return this.turn.run((text) => this.#say(text), async (stop) => {
       byId('committed').replaceChildren()
       byId('partial').textContent = ''
       this.#say(endless ? 'Asking for the microphone.' : 'Getting a ticket.')
       const source = await open()
       try {
-        const ticket = given ?? await this.machine.take('realtime_scribe')
         stop.throwIfAborted()
-        await ride(ticket, () => this.#listen(ticket, source, endless, stop))
+        await this.machine.own(() => this.#listen(source, endless, stop))
         this.#say('Done. The ticket is used.')
       } finally {
         source.stop()
@@ -48,45 +41,67 @@ export class SpeakPanel {
   }
 
   /**
-   * @param {import('./tickets.js').Ticket} ticket
    * @param {import('./sources.js').Source} source
    * @param {boolean} endless
    * @param {AbortSignal} stop
    */
-  async #listen(ticket, source, endless, stop) {
+  async #listen(source, endless, stop) {
+    const listening = endless ? 'Listening. Speak, then press Stop.' : 'Playing the sample.'
     this.#say('Waiting for the vendor to take the ticket.')
-    /** @type {(problem: import('./problem.js').Problem | null) => void} */
-    let ended = () => {}
-    const end = new Promise((resolve) => { ended = resolve })
-    const scribe = await connectScribe(ticket.grant, {
-      watch: this.machine.exchange.watch(ticket),
-      onPartial: (text) => { byId('partial').textContent = text },
-      onCommitted: (text) => {
-        byId('partial').textContent = ''
-        byId('committed').append(make('p', {}, text))
-      },
-      onEnd: ended,
+    const scribe = this.machine.farebox.connectScribe({
+      modelId: scribeModel, audioFormat: `pcm_${scribeRate}`, sampleRate: scribeRate, commitStrategy: 'manual',
     })
-    this.#say(endless ? 'Listening. Speak, then press Stop.' : 'Playing the sample.')
+    let isAccepted = false
     let isOver = false
-    const finish = () => {
-      if (isOver) return
-      isOver = true
-      source.stop()
-      this.#say('Waiting for the last words.')
-      scribe.finish()
+    let unsaid = false // since the last commit
+    const commit = () => {
+      if (unsaid) scribe.send({ audioBase64: '', commit: true })
+      unsaid = false
     }
-    const pause = pauses(endless ? scribe.commit : () => {})
-    source.start((samples) => {
-      scribe.send(samples)
-      const now = level(samples)
-      pause(now)
-      this.#showLevel(now)
-    }, finish)
-    stop.addEventListener('abort', finish)
-    if (stop.aborted) finish()
-    const problem = await end
-    if (problem) throw problem
+    const pause = pauses(endless ? commit : () => {})
+    try {
+      await new Promise((resolve, reject) => {
+        const finish = () => {
+          if (isOver) return
+          isOver = true
+          source.stop()
+          if (!isAccepted) return resolve(null)
+          this.#say('Waiting for the last words.')
+          const last = unsaid
+          commit()
+          if (!last) return resolve(null)
+          setTimeout(() => reject(new Problem('socket_silent')), lastWords)
+        }
+        scribe.on('accepted', () => {
+          this.#say(isOver ? 'Waiting for the last words.' : listening)
+          if (isAccepted) return
+          isAccepted = true
+          source.start((samples) => {
+            scribe.send({ audioBase64: base64(samples) })
+            unsaid = true
+            const now = level(samples)
+            pause(now)
+            this.#showLevel(now)
+          }, finish)
+        })
+        scribe.on('partial_transcript', ({ text }) => { byId('partial').textContent = text })
+        scribe.on('committed_transcript', ({ text }) => {
+          byId('partial').textContent = ''
+          byId('committed').append(make('p', {}, text))
+          if (isOver) resolve(null)
+        })
+        scribe.on('reconnecting', (error) => {
+          // The SDK goes on trying. Who has only begun had rather know.
+          if (isAnswer(error) && !isAccepted) reject(error)
+          else this.#say(navigator.onLine ? 'The line broke. Going on with a fresh ticket.' : 'You are offline. It goes on when you are back soon.')
+        })
+        scribe.on('ended', (error) => (error ? reject(error) : resolve(null)))
+        stop.addEventListener('abort', finish)
+      })
+    } finally {
+      scribe.close()
+    }
+    if (!isAccepted) stop.throwIfAborted()
   }
 
   /** @param {string} text */

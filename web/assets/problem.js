@@ -1,5 +1,6 @@
 // What went wrong, in one shape, whoever said so: the service, the vendor, the
 // network or this browser; and what it means to a person.
+import { FareboxError } from '../sdk/farebox.js'
 
 export class Problem extends Error {
   /**
@@ -24,9 +25,21 @@ export class Problem extends Error {
    * @returns {Problem}
    */
   static from(error, code = 'page_fault') {
-    return error instanceof Problem ? error : new Problem(code, { detail: String(error) })
+    if (error instanceof Problem) return error
+    if (!(error instanceof FareboxError)) return new Problem(code, { detail: String(error) })
+    const { cause } = /** @type {any} */ (error)
+    if (cause instanceof Problem) return cause // why it was called off
+    // The vendor's own word, on a socket.
+    if (cause?.error) return vendorProblem(cause.message_type ?? cause.error, { detail: cause.message ?? cause.error })
+    return new Problem(error.code, error)
   }
 }
+
+/**
+ * @param {FareboxError} error
+ * @returns {boolean} whether the service said so, rather than the line or the vendor
+ */
+export const isAnswer = (error) => error.status > 0 && !error.cause
 
 // The vendor's errors. It answers with the same status, and closes with the
 // same code, for a used ticket and for used-up credits; only the error's name
@@ -87,7 +100,7 @@ const words = {
   session_expired: ['The session is over.', 'Sign in again, then press again.'],
   session_revoked: ['The session was ended.', 'Sign in again, then press again.'],
   token_type_not_allowed: ['You may not have tickets of this kind.', 'Ask whoever runs this service.'],
-  agent_not_allowed: ['You may not talk to this agent.', 'Ask whoever runs this service.'],
+  agent_not_allowed: ['This agent is not open to you.', 'Only agents that the policy of this service names are open, and to begin with it names none. Whoever runs the service can add it.'],
   origin_not_allowed: ['The request came from a site that is not allowed.', 'Whoever runs this service can allow its address.'],
   unknown_token_type: ['There is no ticket of this kind.', caller],
   not_found: ['There is nothing at this address.', caller],
@@ -105,6 +118,8 @@ const words = {
   overloaded: ['More is asked of the service than it can do.', later],
 
   network: ['The service cannot be reached.', 'Look at your connection, then try again.'],
+  timeout: ['The service did not answer in time.', later],
+  aborted: ['It was called off.', again],
   sign_in_failed: ['You could not be signed in.', 'Try another name.'],
   auth_error: ['The vendor did not take the ticket.', again],
   socket_closed: ['The connection to the vendor broke.', again],
@@ -114,7 +129,6 @@ const words = {
   rate_limited_vendor: ['The vendor says: too many at once.', later],
   transcription_failed: ['The file was not transcribed.', 'Try another recording.'],
   stopped: ['You stopped it.', again],
-  panel_busy: ['What this ticket is for is still under way.', 'Wait until it is done, or stop it. The ticket stays fresh.'],
   not_yours: ['This ticket was printed for someone else.', 'Print one of your own.'],
   file_missing: ['No file was chosen.', 'Choose a recording, or use the sample.'],
   microphone_refused: ['The browser did not give the microphone.', 'Allow it in the address bar, or play the sample.'],

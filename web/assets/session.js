@@ -16,19 +16,13 @@ export class Session {
   /** @returns {string} the JWT, or '' where only a cookie speaks */
   get jwt() { return this.#jwt }
 
-  /** @returns {Record<string, string>} what a request needs beyond the cookie */
-  headers() {
-    return this.#jwt ? { Authorization: `Bearer ${this.#jwt}` } : {}
-  }
-
   /**
    * Signs in at the demo sign-in.
    * @param {string} subject
-   * @param {typeof fetch} fetcher
    * @throws {Problem}
    */
-  async signIn(subject, fetcher) {
-    const { session } = await demoSession({ sub: subject }, fetcher)
+  async signIn(subject) {
+    const session = await demoSession({ sub: subject })
     this.#become(subject, session)
   }
 
@@ -46,24 +40,21 @@ export class Session {
 /**
  * Asks the demo sign-in for a session.
  * @param {Record<string, unknown>} claims
- * @param {typeof fetch} fetcher
  * @param {RequestCredentials} [credentials] 'omit' leaves the cookie as it is
- * @returns {Promise<{session: string}>}
+ * @returns {Promise<string>} the JWT
  * @throws {Problem}
  */
-export async function demoSession(claims, fetcher, credentials = 'same-origin') {
-  const response = await fetcher('dev/session', {
+export async function demoSession(claims, credentials = 'same-origin') {
+  const response = await fetch('dev/session', {
     method: 'POST', credentials, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(claims),
-  })
+  }).catch((error) => { throw Problem.from(error, 'network') })
   const body = await response.json().catch(() => ({}))
-  if (!response.ok || typeof body.session !== 'string') {
-    throw new Problem('sign_in_failed', { status: response.status, detail: body.error ?? body.detail ?? '' })
-  }
-  return body
+  if (response.ok && typeof body.session === 'string') return body.session
+  throw new Problem('sign_in_failed', { status: response.status, detail: body.detail })
 }
 
-/** @param {import('./machine.js').Machine} machine */
-export function showVisitor({ session, fetch }) {
+/** @param {Session} session */
+export function showVisitor(session) {
   const form = byId('sign-in')
   session.onChange = () => {
     byId('subject').textContent = session.subject
@@ -71,7 +62,7 @@ export function showVisitor({ session, fetch }) {
     const way = form ?? byId('login')
     way.hidden = Boolean(session.subject)
   }
-  if (form) demoSignIn(form, session, fetch)
+  if (form) demoSignIn(form, session)
 
   const link = byId('login-link')
   if (!link) return
@@ -82,10 +73,9 @@ export function showVisitor({ session, fetch }) {
 
 /**
  * @param {HTMLFormElement} form
- * @param {import('./session.js').Session} session
- * @param {typeof fetch} fetcher
+ * @param {Session} session
  */
-function demoSignIn(form, session, fetcher) {
+function demoSignIn(form, session) {
   const name = byId('name')
   const another = byId('sign-in-again')
   const cancel = byId('sign-in-cancel')
@@ -97,12 +87,12 @@ function demoSignIn(form, session, fetcher) {
     event.preventDefault()
     clearProblem()
     try {
-      await session.signIn(name.value.trim(), fetcher)
+      await session.signIn(name.value.trim())
       cancel.hidden = true
       announce(`Signed in as ${session.subject}.`)
       byId('machine').focus({ preventScroll: true })
     } catch (error) {
-      showProblem(byId('sign-in-problems'), Problem.from(error))
+      showProblem(byId('sign-in-problems'), error)
     }
   }
   another.onclick = () => {

@@ -38,10 +38,9 @@ export class Turn {
     try {
       await work(this.#now.signal)
     } catch (error) {
-      const problem = Problem.from(error)
-      const isStopped = problem.code === 'stopped'
+      const isStopped = Problem.from(error).code === 'stopped'
       say(isStopped ? 'Stopped.' : '')
-      if (!isStopped) showProblem(this.problems, problem)
+      if (!isStopped) showProblem(this.problems, error)
     } finally {
       this.#now = null
       this.#mark()
