@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -64,6 +65,9 @@ func TestThePageStandsStillWhileItLoads(t *testing.T) {
 	d := startDev(t)
 	b := openBrowser(t)
 	for _, who := range []string{"signed out", "signed in"} {
+		if who == "signed in" {
+			b.signIn(d.url, "ada")
+		}
 		for _, width := range []int64{360, 1280} {
 			b.run(chromedp.EmulateViewport(width, 800), chromedp.Navigate(d.url+"/"))
 			b.shows(id("service-state"), "In service")
@@ -80,7 +84,6 @@ func TestThePageStandsStillWhileItLoads(t *testing.T) {
 				t.Errorf("it loaded %v", foreign)
 			}
 		}
-		b.signIn(d.url, "ada")
 	}
 	b.calm()
 }
@@ -193,6 +196,7 @@ func TestThePageGetsTheAddressOfAnAgentThatThePolicyNames(t *testing.T) {
 	if words := b.fails("agent_not_allowed"); !strings.Contains(words, "policy") || !strings.Contains(words, "agent_not_allowed") {
 		t.Errorf("the refusal says: %s", words)
 	}
+	b.shows(id("agent-status"), `agents: {"agent_2": {}}`)
 	b.run(chromedp.SetValue(id("agent-id"), "agent_1"))
 	b.click("agent-get")
 	b.shows(id("agent-status"), "Ticket 1 is the address of one conversation with agent_1")
@@ -215,8 +219,9 @@ func TestThePageTellsTheStateOfTheService(t *testing.T) {
 	b.run(chromedp.Navigate(d.url + "/"))
 	b.shows(id("service-state"), "In service")
 	const look = `void window.dispatchEvent(new Event('online'))`
-	_ = d.cmd.Process.Signal(os.Interrupt)
-	d.printed(`(drain)`)
+	d.signal(syscall.SIGTERM)
+	for do(t, http.MethodGet, d.url+"/health/ready", nil, "").status == http.StatusOK {
+	}
 	b.run(chromedp.Evaluate[chromedp.Void](look))
 	b.shows(id("service-state"), "Out of service")
 	b.shows(id("service-note"), "takes nobody just now")

@@ -65,8 +65,8 @@ func TestThePageInPictures(t *testing.T) {
 		scale         float64
 		ground        color.RGBA
 	}{
-		"page-light": {"light", 1280, 1180, 1, color.RGBA{0xf6, 0xf0, 0xe5, 0xff}},
-		"page-dark":  {"dark", 1280, 1180, 1, color.RGBA{0x16, 0x12, 0x0e, 0xff}},
+		"page-light": {"light", 1280, 1240, 1, color.RGBA{0xf6, 0xf0, 0xe5, 0xff}},
+		"page-dark":  {"dark", 1280, 1240, 1, color.RGBA{0x16, 0x12, 0x0e, 0xff}},
 		"page-phone": {"light", 360, 780, 2, color.RGBA{0xf6, 0xf0, 0xe5, 0xff}},
 	} {
 		b := openBrowser(t)

@@ -8,7 +8,9 @@ const shownHeaders = ['Content-Type', 'Cache-Control', 'Retry-After', 'RateLimit
 const secretFields = new Set(['token', 'session', 'single_use_token', 'signed_url'])
 const socketLines = 14
 
-/** @implements {import('./wire.js').Watcher} */
+/** @typedef {import('./wire.js').Watcher} Watcher */
+
+/** @implements {Watcher} */
 export class Exchange {
   /** Said above the command, such as what else has to be so. */
   remark = ''

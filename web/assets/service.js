@@ -4,6 +4,7 @@ import { announce, byId } from './dom.js'
 import { quietly } from './wire.js'
 
 const every = 15_000 // milliseconds between two looks while the page is seen
+const goodNews = 10_000 // milliseconds that it is told
 
 /** @type {Record<string, [word: string, note: string]>} */
 const states = {
@@ -26,6 +27,7 @@ export function watchService() {
     lamp.textContent = word
     const isBack = shown && state === 'open'
     note.textContent = isBack ? 'Back in service. Press again what did not work.' : text
+    if (isBack) setTimeout(() => shown === 'open' && note.replaceChildren(), goodNews)
     if (shown || text) announce(`${word}. ${note.textContent}`)
     shown = state
   }

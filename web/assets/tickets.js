@@ -145,7 +145,9 @@ export class Ticket {
   }
 }
 
-/** @implements {import('./wire.js').Watcher} */
+/** @typedef {import('./wire.js').Watcher} Watcher */
+
+/** @implements {Watcher} */
 export class Tickets {
   /** @type {Ticket[]} newest first */
   #all = []
