@@ -34,6 +34,9 @@ type Conn struct {
 	mu     sync.Mutex // held while the server is asked what it is, and in Close
 	client atomic.Pointer[redis.UniversalClient]
 	kind   atomic.Int32
+
+	laneMu sync.RWMutex
+	lanes  map[string]*lane // by slot
 }
 
 // What is known of the server.
@@ -46,7 +49,7 @@ const (
 // Open returns a connection. It does not wait for the server: a Redis that is
 // down at the start is no error. Errors never show the URL.
 func Open(cfg Config) (*Conn, error) {
-	c := &Conn{cfg: cfg, closeServer: func() {}}
+	c := &Conn{cfg: cfg, closeServer: func() {}, lanes: map[string]*lane{}}
 	if cfg.Embedded {
 		options, closeServer, err := embedded()
 		if err != nil {
@@ -94,26 +97,49 @@ func (c *Conn) Close() error {
 	return err
 }
 
-// Process sends one command and waits for its answer. It is sent again only
-// where it certainly did not run: another server has its key, or this one takes
-// no writes since it is a primary no longer.
+// Process sends one command and waits for its answer, or for the end of ctx;
+// then cmd must not be read, since it may run yet. It is sent again only where
+// it certainly did not run: another server has its key, or this one takes no
+// writes since it is a primary no longer.
+//
+// Commands about one slot that come while others are under way go together.
 func (c *Conn) Process(ctx context.Context, cmd redis.Cmder) error {
-	client := *c.client.Load()
-	once := once{cmd}
-	err := client.Process(ctx, once)
-	if cluster, is := client.(*redis.ClusterClient); is {
-		// go-redis asks anew who has which slot where it is told so, but not
-		// where a server is gone, since this command is not for sending again.
-		if err != nil && !isAnswer(err) {
-			cluster.ReloadState(ctx)
-		}
-		return err
-	}
+	once := &once{Cmder: cmd}
+	err := c.send(ctx, once)
 	if err != nil && strings.HasPrefix(err.Error(), "READONLY ") {
 		// The connection is closed by now; a new one may find the new primary.
-		return client.Process(ctx, once)
+		err = (*c.client.Load()).Process(ctx, once)
+	}
+	if cluster, is := (*c.client.Load()).(*redis.ClusterClient); is && err != nil && !isAnswer(err) {
+		// go-redis asks anew who has which slot where it is told so, but not
+		// where a server is gone, since this command is not for sending again.
+		cluster.ReloadState(ctx)
 	}
 	return err
+}
+
+func (c *Conn) send(ctx context.Context, cmd *once) error {
+	slot := slotOf(cmd)
+	if slot == "" {
+		return (*c.client.Load()).Process(ctx, cmd)
+	}
+	return c.laneOf(slot).process(ctx, cmd)
+}
+
+// laneOf is the lane of a slot. There are as many as slots are used.
+func (c *Conn) laneOf(slot string) *lane {
+	c.laneMu.RLock()
+	l := c.lanes[slot]
+	c.laneMu.RUnlock()
+	if l != nil {
+		return l
+	}
+	c.laneMu.Lock()
+	defer c.laneMu.Unlock()
+	if c.lanes[slot] == nil {
+		c.lanes[slot] = &lane{client: func() redis.UniversalClient { return *c.client.Load() }}
+	}
+	return c.lanes[slot]
 }
 
 // isAnswer reports whether err is what a server said, not that none did.
@@ -121,13 +147,6 @@ func isAnswer(err error) bool {
 	var answer redis.Error
 	return errors.As(err, &answer)
 }
-
-// once is a command that go-redis must not repeat by itself after a time-out or
-// a lost connection, when it may have run already.
-type once struct{ redis.Cmder }
-
-// NoRetry implements redis.Cmder.
-func (once) NoRetry() bool { return true }
 
 // Clustered reports whether keys are spread over the servers of a cluster. An
 // error means that it is not known yet, since no server has answered.
