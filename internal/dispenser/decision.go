@@ -2,7 +2,6 @@ package dispenser
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"farebox/internal/limit"
@@ -65,38 +64,62 @@ func (s *store) claim(ctx context.Context, a *attempt) (decision, error) {
 }
 
 func parseDecision(reply any, limits limit.Limits) (decision, error) {
-	fields, err := shard.Texts(reply)
-	if err != nil || len(fields) < 2 {
+	fields, _ := reply.([]any)
+	if len(fields) < 2 {
 		return decision{}, shard.ErrOddAnswer
 	}
-	d := decision{outcome: outcome(fields[0]), clock: clock{now: parseMicros(fields[1])}}
+	r := reading{fields: fields}
+	d := decision{outcome: outcome(r.text(0)), clock: clock{now: r.micros(1)}}
 	switch {
 	case d.outcome == outcomeReused, d.outcome == outcomeEnded:
 	case d.outcome == outcomePending && len(fields) == 3:
-		d.claim = fields[2]
+		d.claim = r.text(2)
 	case d.outcome == outcomeReplay && len(fields) == 4:
-		d.pooled, d.sealed = fields[2] == "q", []byte(fields[3])
+		d.pooled, d.sealed = r.text(2) == "q", []byte(r.text(3))
 	case d.outcome == outcomeFailed && len(fields) == 3:
-		d.failure = decodeFailure(fields[2])
+		d.failure = decodeFailure(r.text(2))
 	case d.outcome == outcomeGranted && len(fields) == 8, d.outcome == outcomeLimited && len(fields) == 6:
-		d.limited = limit.Name(fields[2])
-		used, _ := strconv.Atoi(fields[4])
-		d.states = states(limits, parseMicros(fields[3]), used, parseMicros(fields[5]), d.now)
-		if d.outcome == outcomeGranted {
-			d.owner = fields[6]
+		d.limited = limit.Name(r.text(2))
+		d.states = states(limits, r.micros(3), int(r.number(4)), r.micros(5), d.now)
+		if d.outcome == outcomeLimited {
+			break
 		}
-		if d.outcome == outcomeGranted && fields[7] != "" {
-			d.pooled, d.sealed = true, []byte(fields[7])
+		d.owner = r.text(6)
+		if sealed := r.text(7); sealed != "" {
+			d.pooled, d.sealed = true, []byte(sealed)
 		}
 	default:
+		return decision{}, shard.ErrOddAnswer
+	}
+	if r.odd {
 		return decision{}, shard.ErrOddAnswer
 	}
 	return d, nil
 }
 
+// reading reads the fields of an answer, and notes where one is of another kind.
+type reading struct {
+	fields []any
+	odd    bool
+}
+
+func (r *reading) text(i int) string {
+	text, ok := r.fields[i].(string)
+	r.odd = r.odd || !ok
+	return text
+}
+
+func (r *reading) number(i int) int64 {
+	number, ok := r.fields[i].(int64)
+	r.odd = r.odd || !ok
+	return number
+}
+
+func (r *reading) micros(i int) time.Time { return time.UnixMicro(r.number(i)) }
+
 // states lists what is left of each limit, the global one last.
 func states(limits limit.Limits, userTAT time.Time, used int, globalTAT, now time.Time) []limit.State {
-	var all []limit.State
+	all := make([]limit.State, 0, 3)
 	if !limits.PerUser.IsZero() {
 		all = append(all, limits.PerUser.State(limit.PerUser, userTAT, now))
 	}
@@ -107,11 +130,6 @@ func states(limits limit.Limits, userTAT time.Time, used int, globalTAT, now tim
 		all = append(all, limits.Global.State(limit.Global, globalTAT, now))
 	}
 	return all
-}
-
-func parseMicros(text string) time.Time {
-	us, _ := strconv.ParseInt(text, 10, 64)
-	return time.UnixMicro(us)
 }
 
 // settle keeps the answer of a claim, or of an attempt that was served out of

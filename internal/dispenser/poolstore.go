@@ -177,3 +177,8 @@ func (s *store) remember(ctx context.Context, token tokenHashes) (bool, error) {
 	reply, err := s.cfg.Shards.Run(ctx, sh, s.remembers, tokenKeys(sh, token.hashes), milliseconds(s.cfg.TokenLifetime))
 	return reply == int64(1), err
 }
+
+func parseMicros(text string) time.Time {
+	us, _ := strconv.ParseInt(text, 10, 64)
+	return time.UnixMicro(us)
+}

@@ -7,9 +7,12 @@ local function owner(fixed)
   if fixed ~= '' then return fixed end
   local replication, server = redis.pcall('INFO', 'replication'), redis.pcall('INFO', 'server')
   if type(replication) ~= 'string' or type(server) ~= 'string' then return '' end
+  local function id(info, name)
+    local _, last = string.find(info, name, 1, true)
+    local found = last and string.match(info, '^%x+', last + 1) or ''
+    return #found >= 16 and string.sub(found, 1, 16)
+  end
   -- From the line's beginning: master_replid2 is who it was before.
-  local history = string.match(replication, '\nmaster_replid:(%x+)')
-  local run = string.match(server, '\nrun_id:(%x+)')
-  if not history or not run or #history < 16 or #run < 16 then return '' end
-  return string.sub(history, 1, 16) .. string.sub(run, 1, 16)
+  local history, run = id(replication, '\nmaster_replid:'), id(server, '\nrun_id:')
+  return history and run and history .. run or ''
 end

@@ -29,26 +29,25 @@ local values = redis.call('MGET', unpack(KEYS, 1, #KEYS - 1))
 
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
-local function text(number) return string.format('%.0f', number) end
 
 for i = 2 + n, attempts do
   local ended = values[i]
   -- What cannot be read counts as ended.
   if ended and (issued == '' or tonumber(issued) <= (tonumber(ended) or math.huge)) then
-    return {'ended', text(now)}
+    return {'ended', now}
   end
 end
 
 if keyed then
   local failure = values[attempts + n + 1]
-  if failure then return {'failed', text(now), failure} end
+  if failure then return {'failed', now, failure} end
   for i = attempts + 1, attempts + n do
     local entry = values[i]
     if entry then
-      if string.sub(entry, 2, 23) ~= fingerprint then return {'reused', text(now)} end
+      if string.sub(entry, 2, 23) ~= fingerprint then return {'reused', now} end
       local kind, rest = string.sub(entry, 1, 1), string.sub(entry, 24)
-      if kind == 'p' then return {'pending', text(now), rest} end
-      if rest ~= ARGV[7] then return {'replay', text(now), kind, rest} end
+      if kind == 'p' then return {'pending', now, rest} end
+      if rest ~= ARGV[7] then return {'replay', now, kind, rest} end
     end
   end
 end
@@ -64,15 +63,14 @@ local function adopt(at, step, interval, count)
 end
 
 local today = math.floor(now / 86400000000)
-local tat, used, step = 0, 0, user_interval
+local tat, used, step = 0, 0, ARGV[8]
 for i = 2, 1 + n do
   local state = values[i]
   if state then
     local at, day, count, kept = string.match(state, '^(%d+) (%d+) (%d+) (%d+)$')
     if at then
-      kept = tonumber(kept)
-      at = adopt(tonumber(at), kept, user_interval, user_count)
-      if at > tat then tat, step = at, user_count > 0 and user_interval or kept end
+      at = adopt(tonumber(at), tonumber(kept), user_interval, user_count)
+      if at > tat then tat, step = at, user_count > 0 and ARGV[8] or kept end
       if tonumber(day) == today then used = math.max(used, tonumber(count)) end
     end
   end
@@ -86,7 +84,7 @@ end
 local function over(at, interval, count)
   return count > 0 and math.max(at, now) + interval - now > interval * count
 end
-local function limited(which) return {'limited', text(now), which, text(tat), text(used), text(global)} end
+local function limited(which) return {'limited', now, which, tat, used, global} end
 if daily > 0 and used >= daily then return limited('per_user_daily') end
 if over(tat, user_interval, user_count) then return limited('per_user') end
 if over(global, global_interval, global_count) then return limited('global') end
@@ -95,15 +93,14 @@ local who, sealed = '', ''
 if ARGV[13] == '1' then who = owner(ARGV[14]) end
 if who ~= '' then sealed = take(KEYS[#KEYS], who, now, tonumber(ARGV[15])) end
 
-local function milliseconds(us) return text(math.max(math.ceil(us / 1000), 1)) end
 if user_count > 0 then tat = math.max(tat, now) + user_interval end
 if global_count > 0 then
   global = math.max(global, now) + global_interval
-  redis.call('SET', KEYS[1], text(global) .. ' ' .. text(global_interval), 'PX', milliseconds(global - now))
+  redis.call('SET', KEYS[1], string.format('%.0f %s', global, ARGV[11]), 'PX', math.ceil((global - now) / 1000))
 end
 used = used + 1
 local life = math.max(tat - now, (today + 1) * 86400000000 - now)
-redis.call('SET', KEYS[2], text(tat) .. ' ' .. text(today) .. ' ' .. text(used) .. ' ' .. text(step), 'PX', milliseconds(life))
+redis.call('SET', KEYS[2], string.format('%.0f %d %d %s', tat, today, used, step), 'PX', math.ceil(life / 1000))
 if keyed then
   for i = attempts + 2, attempts + n do redis.call('DEL', KEYS[i]) end
   if sealed == '' then
@@ -112,4 +109,4 @@ if keyed then
     redis.call('SET', KEYS[attempts + 1], 'q' .. fingerprint .. sealed, 'PX', ARGV[16])
   end
 end
-return {'granted', text(now), '', text(tat), text(used), text(global), who, sealed}
+return {'granted', now, '', tat, used, global, who, sealed}
