@@ -10,6 +10,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
+	"sync"
 
 	"farebox/internal/secret"
 )
@@ -17,7 +19,21 @@ import (
 // Hasher computes keyed hashes under the deployment's secrets. It is immutable
 // and safe for concurrent use.
 type Hasher struct {
-	keys [][]byte // one a secret, the writing one first
+	keys []*keyed // one a secret, the writing one first
+}
+
+// keyed computes hashes under one key. A request needs several, so what the key
+// makes of an HMAC is computed once and used again.
+type keyed struct{ idle sync.Pool } // of *work
+
+// work is what one computation needs.
+type work struct {
+	mac  hash.Hash
+	text []byte // what goes in, and then what comes out
+}
+
+func newKeyed(key []byte) *keyed {
+	return &keyed{idle: sync.Pool{New: func() any { return &work{mac: hmac.New(sha256.New, key)} }}}
 }
 
 // NewHasher returns a Hasher over secrets: the first writes, all read. It
@@ -32,7 +48,7 @@ func NewHasher(secrets []secret.Text) (*Hasher, error) {
 		if err != nil {
 			return nil, fmt.Errorf("identity: derive a key: %w", err)
 		}
-		h.keys = append(h.keys, key)
+		h.keys = append(h.keys, newKeyed(key))
 	}
 	return h, nil
 }
@@ -41,14 +57,14 @@ func NewHasher(secrets []secret.Text) (*Hasher, error) {
 // characters of base64url. Parts are told apart by their lengths, so that no
 // two different lists hash alike.
 func (h *Hasher) Sum(purpose string, parts ...string) string {
-	return sum(h.keys[0], purpose, parts)
+	return h.keys[0].sum(purpose, parts)
 }
 
 // Sums is Sum under every secret, the writing one first.
 func (h *Hasher) Sums(purpose string, parts ...string) []string {
 	all := make([]string, len(h.keys))
 	for i, key := range h.keys {
-		all[i] = sum(key, purpose, parts)
+		all[i] = key.sum(purpose, parts)
 	}
 	return all
 }
@@ -76,17 +92,19 @@ func (h *Hasher) TokenID(issuer, id string) string {
 	return h.Sum("token id", issuer, id)
 }
 
-func sum(key []byte, purpose string, parts []string) string {
-	mac := hmac.New(sha256.New, key)
-	var length [8]byte
-	write := func(part string) {
-		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
-		mac.Write(length[:])
-		mac.Write([]byte(part))
-	}
-	write(purpose)
+func (k *keyed) sum(purpose string, parts []string) string {
+	w := k.idle.Get().(*work)
+	defer k.idle.Put(w)
+	w.text = appendPart(w.text[:0], purpose)
 	for _, part := range parts {
-		write(part)
+		w.text = appendPart(w.text, part)
 	}
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
+	w.mac.Reset()
+	w.mac.Write(w.text)
+	w.text = w.mac.Sum(w.text[:0])
+	return base64.RawURLEncoding.EncodeToString(w.text[:16])
+}
+
+func appendPart(to []byte, part string) []byte {
+	return append(binary.BigEndian.AppendUint64(to, uint64(len(part))), part...)
 }
