@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"io"
-	"log/slog"
+	"sync"
+	"time"
 
 	"farebox/internal/secret"
 )
@@ -36,36 +38,44 @@ type Entry struct {
 
 // Audit writes one JSON line an Entry, whatever the log level. It is safe for
 // concurrent use.
-type Audit struct{ log *slog.Logger }
+type Audit struct {
+	mu sync.Mutex // one line at a time
+	to io.Writer
+}
 
 // NewAudit returns an Audit that writes to w.
-func NewAudit(w io.Writer) *Audit {
-	return &Audit{log: slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{
-		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-			switch {
-			case len(groups) > 0:
-			case a.Key == slog.LevelKey:
-				return slog.Attr{}
-			case a.Key == slog.MessageKey:
-				a.Key = "event"
-			}
-			return a
-		},
-	}))}
+func NewAudit(w io.Writer) *Audit { return &Audit{to: w} }
+
+// line is an Entry as it is written.
+type line struct {
+	Time        time.Time `json:"time"`
+	Event       string    `json:"event"`
+	Audit       bool      `json:"audit"`
+	RequestID   string    `json:"request_id,omitempty"`
+	Type        string    `json:"type,omitempty"`
+	Agent       string    `json:"agent,omitempty"`
+	Outcome     string    `json:"outcome,omitempty"`
+	Source      string    `json:"source,omitempty"`
+	SubjectHash string    `json:"sub_hash,omitempty"`
+	SessionHash string    `json:"sid_hash,omitempty"`
+	TokenIDHash string    `json:"jti_hash,omitempty"`
+	TokenSHA256 string    `json:"token_sha256,omitempty"`
+	Client      string    `json:"client,omitempty"`
 }
 
 // Record writes e.
-func (a *Audit) Record(ctx context.Context, e Entry) {
-	attrs := []slog.Attr{slog.Bool("audit", true)}
-	for _, field := range []struct{ name, value string }{
-		{"request_id", e.RequestID}, {"type", e.Type}, {"agent", e.Agent}, {"outcome", e.Outcome}, {"source", e.Source},
-		{"sub_hash", e.SubjectHash}, {"sid_hash", e.SessionHash}, {"jti_hash", e.TokenIDHash}, {"token_sha256", hash(e.Token)}, {"client", e.Client},
-	} {
-		if field.value != "" {
-			attrs = append(attrs, slog.String(field.name, field.value))
-		}
+func (a *Audit) Record(_ context.Context, e Entry) {
+	text, err := json.Marshal(line{
+		Time: time.Now(), Event: e.Event, Audit: true, RequestID: e.RequestID, Type: e.Type, Agent: e.Agent,
+		Outcome: e.Outcome, Source: e.Source, SubjectHash: e.SubjectHash, SessionHash: e.SessionHash,
+		TokenIDHash: e.TokenIDHash, TokenSHA256: hash(e.Token), Client: e.Client,
+	})
+	if err != nil {
+		return // a time before year 0 or after 9999
 	}
-	a.log.LogAttrs(ctx, slog.LevelError, e.Event, attrs...)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, _ = a.to.Write(append(text, '\n')) // as with the log: there is nobody to tell
 }
 
 func hash(token secret.Text) string {
