@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"farebox/internal/secret"
@@ -19,12 +20,25 @@ import (
 // sealer seals tokens for Redis with AES-256-GCM. Answers kept for replay are
 // sealed under the deployment's secrets, of which the first seals and all
 // open; tokens of the pool under the API key that minted them, so that who
-// lacks it cannot take what it could not have made. Each has a key of its own,
-// so random nonces stay far from their bound.
+// lacks it cannot take what it could not have made. Each process has keys of its
+// own, and new ones after a while, so random nonces stay far from their bound.
+// It is safe for concurrent use.
 type sealer struct {
 	secrets []secret.Text
 	apiKey  secret.Text
 	host    string
+
+	mu    sync.Mutex
+	salt  [saltSize]byte // of what is sealed here
+	uses  int            // of salt
+	known map[derivation]cipher.AEAD
+}
+
+// derivation is how a key of AES comes about.
+type derivation struct {
+	from    secret.Text
+	salt    [saltSize]byte
+	purpose string
 }
 
 const (
@@ -32,6 +46,13 @@ const (
 	saltSize    = 16
 	nonceSize   = 12
 	headSize    = 1 + 8 + saltSize + nonceSize
+
+	// usesPerSalt is how much is sealed under one key, of the 2^32 that random
+	// nonces allow.
+	usesPerSalt = 1 << 20
+	// mostKnown bounds the derived keys that are remembered: those of some
+	// replicas, before and after their last starts.
+	mostKnown = 256
 
 	replayPurpose = "farebox replay seal"
 	poolPurpose   = "farebox pool seal"
@@ -42,11 +63,11 @@ var errUnsealable = errors.New("it was sealed under another secret, host or requ
 // sealAnswer seals a token, or as toKept has it, for the same caller repeating
 // the same request.
 func (s *sealer) sealAnswer(a *attempt, token secret.Text, mintedAt time.Time) ([]byte, error) {
-	return seal(s.secrets[0], replayPurpose, s.answerParts(a), token, mintedAt)
+	return s.seal(s.secrets[0], replayPurpose, s.answerParts(a), token, mintedAt)
 }
 
 func (s *sealer) openAnswer(a *attempt, sealed []byte) (secret.Text, time.Time, error) {
-	return open(s.secrets, replayPurpose, s.answerParts(a), sealed)
+	return s.open(s.secrets, replayPurpose, s.answerParts(a), sealed)
 }
 
 func (s *sealer) answerParts(a *attempt) []string {
@@ -55,34 +76,36 @@ func (s *sealer) answerParts(a *attempt) []string {
 
 // sealPooled seals a token for whoever is the next to ask for its type.
 func (s *sealer) sealPooled(t vendorclient.TokenType, token secret.Text, mintedAt time.Time) ([]byte, error) {
-	return seal(s.apiKey, poolPurpose, []string{s.host, string(t)}, token, mintedAt)
+	return s.seal(s.apiKey, poolPurpose, []string{s.host, string(t)}, token, mintedAt)
 }
 
 func (s *sealer) openPooled(t vendorclient.TokenType, sealed []byte) (secret.Text, time.Time, error) {
-	return open([]secret.Text{s.apiKey}, poolPurpose, []string{s.host, string(t)}, sealed)
+	return s.open([]secret.Text{s.apiKey}, poolPurpose, []string{s.host, string(t)}, sealed)
 }
 
 // seal returns version, time of minting in microseconds of Redis' clock, salt,
 // nonce and ciphertext. It opens only for the same purpose and parts.
-func seal(key secret.Text, purpose string, parts []string, token secret.Text, mintedAt time.Time) ([]byte, error) {
+func (s *sealer) seal(key secret.Text, purpose string, parts []string, token secret.Text, mintedAt time.Time) ([]byte, error) {
 	head := make([]byte, headSize)
 	head[0] = sealVersion
 	binary.BigEndian.PutUint64(head[1:9], uint64(mintedAt.UnixMicro()))
-	_, _ = rand.Read(head[9:]) // never fails
-	aead, err := derive(key, head[9:9+saltSize], purpose)
+	salt := s.nextSalt()
+	copy(head[9:], salt[:])
+	_, _ = rand.Read(head[9+saltSize:]) // never fails
+	aead, err := s.derive(derivation{key, salt, purpose})
 	if err != nil {
 		return nil, err
 	}
 	return aead.Seal(head, head[9+saltSize:], []byte(token.Reveal()), boundTo(head[:9], parts)), nil
 }
 
-func open(keys []secret.Text, purpose string, parts []string, sealed []byte) (secret.Text, time.Time, error) {
+func (s *sealer) open(keys []secret.Text, purpose string, parts []string, sealed []byte) (secret.Text, time.Time, error) {
 	if len(sealed) < headSize || sealed[0] != sealVersion {
 		return secret.Text{}, time.Time{}, errUnsealable
 	}
-	salt, nonce := sealed[9:9+saltSize], sealed[9+saltSize:headSize]
+	salt, nonce := [saltSize]byte(sealed[9:]), sealed[9+saltSize:headSize]
 	for _, key := range keys {
-		aead, err := derive(key, salt, purpose)
+		aead, err := s.derive(derivation{key, salt, purpose})
 		if err != nil {
 			return secret.Text{}, time.Time{}, err
 		}
@@ -108,14 +131,42 @@ func boundTo(head []byte, parts []string) []byte {
 	return data
 }
 
-func derive(from secret.Text, salt []byte, purpose string) (cipher.AEAD, error) {
-	key, err := hkdf.Key(sha256.New, []byte(from.Reveal()), salt, purpose, 32)
+func (s *sealer) nextSalt() [saltSize]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.uses%usesPerSalt == 0 {
+		_, _ = rand.Read(s.salt[:]) // never fails
+	}
+	s.uses++
+	return s.salt
+}
+
+// derive returns the key of AES for a derivation, which is known as a rule.
+func (s *sealer) derive(d derivation) (cipher.AEAD, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if aead, ok := s.known[d]; ok {
+		return aead, nil
+	}
+	aead, err := d.derive()
 	if err != nil {
 		return nil, fmt.Errorf("derive a key: %w", err)
 	}
+	if s.known == nil || len(s.known) >= mostKnown {
+		s.known = map[derivation]cipher.AEAD{}
+	}
+	s.known[d] = aead
+	return aead, nil
+}
+
+func (d derivation) derive() (cipher.AEAD, error) {
+	key, err := hkdf.Key(sha256.New, []byte(d.from.Reveal()), d.salt[:], d.purpose, 32)
+	if err != nil {
+		return nil, err
+	}
 	block, err := aes.NewCipher(key)
 	if err != nil {
-		return nil, fmt.Errorf("derive a key: %w", err)
+		return nil, err
 	}
 	return cipher.NewGCM(block)
 }

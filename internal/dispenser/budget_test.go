@@ -1,0 +1,105 @@
+//go:build !race
+
+package dispenser
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"farebox/internal/identity"
+	"farebox/internal/limit"
+	"farebox/internal/revocation"
+	"farebox/internal/secret"
+	"farebox/internal/shard"
+	vendorclient "farebox/vendor_client"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// instant is a Redis that grants every request the same token out of the pool,
+// and costs nothing.
+type instant struct{ answer []any }
+
+func (*instant) Clustered(context.Context) (bool, error) { return false, nil }
+
+func (i *instant) Process(_ context.Context, cmd redis.Cmder) error {
+	cmd.(*redis.Cmd).SetVal(i.answer)
+	return nil
+}
+
+type unobserved struct{}
+
+func (unobserved) Up()         {}
+func (unobserved) Down(string) {}
+
+type noVendor struct{}
+
+func (noVendor) Mint(context.Context, vendorclient.TokenType) (vendorclient.Token, error) {
+	panic("nothing is minted")
+}
+
+// fromThePool hands out one token that lay ready, without an idempotency key.
+func fromThePool(t testing.TB) func() {
+	secrets := []secret.Text{secret.New("a secret of the deployment, of more than 32 bytes")}
+	hasher, err := identity.NewHasher(secrets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, log := &instant{}, slog.New(slog.DiscardHandler)
+	shards, err := shard.New(shard.Config{Redis: server, Prefix: "test", State: unobserved{}, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	revocations, err := revocation.New(revocation.Config{Shards: shards, Hasher: hasher, Lifetime: time.Hour, Now: time.Now, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := New(Config{
+		Vendor: noVendor{}, VendorHost: "vendor.example", APIKey: secret.New("key"), Shards: shards, Revocations: revocations,
+		Secrets: secrets, Hasher: hasher, TokenLifetime: 15 * time.Minute, ReplayWindow: time.Minute, RequestTimeout: 10 * time.Second, MintTimeout: time.Second,
+		Pool: Pool{Max: 10, MaxAge: 5 * time.Minute}, MintConcurrency: 8, VendorState: unobserved{}, PoolState: unobserved{}, Now: time.Now, Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close(context.Background()) })
+	now := time.Now()
+	sealed, err := d.seal.sealPooled(vendorclient.RealtimeScribe, secret.New("sutkn_0123456789abcdef0123456789abcdef"), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	us := now.UnixMicro()
+	server.answer = []any{"granted", us, "", us, int64(1), us, "an owner of thirty-two characters", string(sealed)}
+	request := Request{
+		Issuer: "https://issuer.example", Subject: "user", SessionID: "session", IssuedAt: now, Type: vendorclient.RealtimeScribe,
+		Limits:      limit.Limits{PerUser: limit.Rate{Count: 10, Period: time.Minute}, PerUserDaily: 200, Global: limit.Rate{Count: 50, Period: time.Second}},
+		Fingerprint: "POST /v1/single-use-token/realtime_scribe?",
+	}
+	return func() {
+		grant, err := d.Dispense(context.Background(), request)
+		if err != nil || grant.Source != SourcePool {
+			t.Fatal(grant.Source, err)
+		}
+	}
+}
+
+func BenchmarkDispenseFromThePool(b *testing.B) {
+	dispense := fromThePool(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		dispense()
+	}
+}
+
+// It bounds what a request costs beside Redis, on every machine alike: whoever
+// needs more has to say so here.
+func TestDispensingFromThePoolKeepsItsBudget(t *testing.T) {
+	const most = 55
+	dispense := fromThePool(t)
+	dispense()
+	if got := testing.AllocsPerRun(200, dispense); got > most {
+		t.Errorf("%v allocations, and %d are allowed", got, most)
+	}
+}
