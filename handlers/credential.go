@@ -19,14 +19,14 @@ func (s *server) principal(c echo.Context) (*session.Principal, error) {
 	if err != nil {
 		return nil, err
 	}
-	state, suspect := s.failures.suspect(c.RealIP())
+	state, suspect := s.failures.suspect(clientOf(c))
 	verify := s.Verifier.Verify
 	if suspect {
 		verify = s.Verifier.VerifySuspect
 	}
 	principal, err := verify(c.Request().Context(), raw)
-	if errors.Is(err, session.ErrInvalid) && s.failures.charge(c.RealIP()) {
-		s.Log.Warn("many sessions that are not accepted come from one address; if it is a proxy's, name it in FAREBOX_TRUSTED_PROXIES", "client", c.RealIP())
+	if errors.Is(err, session.ErrInvalid) && s.failures.charge(clientOf(c)) {
+		s.Log.Warn("many sessions that are not accepted come from one address; if it is a proxy's, name it in FAREBOX_TRUSTED_PROXIES", "client", clientOf(c))
 	}
 	if suspect && errors.Is(err, session.ErrInvalid) {
 		return nil, tooManyFailures(state, err)
@@ -45,13 +45,12 @@ func tooManyFailures(state limit.State, cause error) *refusal {
 // credential finds the session JWT: a bearer token counts alone; what a
 // browser or a proxy adds by itself counts only for requests of our own pages.
 func (s *server) credential(r *http.Request) (string, error) {
-	missing := &refusal{Answer: problem.Answer{Code: problem.SessionMissing, Challenge: "Bearer"}}
 	bearer, isBearer, err := bearerToken(r)
 	switch {
 	case err != nil:
 		return "", err
 	case isBearer && bearer == "":
-		return "", missing
+		return "", noSession()
 	case isBearer:
 		return bearer, nil
 	}
@@ -60,12 +59,16 @@ func (s *server) credential(r *http.Request) (string, error) {
 	case err != nil:
 		return "", err
 	case ambient == "":
-		return "", missing
+		return "", noSession()
 	}
 	if !s.origins.fromOurPages(r) {
 		return "", failWith(problem.OriginNotAllowed, s.origins.refused(r))
 	}
 	return ambient, nil
+}
+
+func noSession() error {
+	return &refusal{Answer: problem.Answer{Code: problem.SessionMissing, Challenge: "Bearer"}}
 }
 
 // bearerToken is the token of an Authorization header of that scheme

@@ -32,7 +32,7 @@ func (s *server) handOut(
 	body func(echo.Context, dispenser.Grant) any,
 ) error {
 	entry := telemetry.Entry{
-		Event: telemetry.EventRefused, RequestID: requestID(c), Client: c.RealIP(),
+		Event: telemetry.EventRefused, RequestID: requestID(c), Client: clientOf(c),
 	}
 	grant, err := s.dispense(c, &entry, read)
 	if err != nil {
@@ -113,6 +113,9 @@ func asCaller(p *session.Principal) policy.Caller {
 }
 
 func parseQuery(r *http.Request) (url.Values, error) {
+	if r.URL.RawQuery == "" {
+		return nil, nil
+	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, malformed("The query is malformed.")

@@ -84,8 +84,8 @@ func (s *server) tryLogout(c echo.Context) *logoutError {
 // from where much of it comes to stop. A good token from there is taken all the
 // same: behind a balancer all the world has one address.
 func (s *server) refuseLogout(c echo.Context, why string) *logoutError {
-	s.failures.charge(c.RealIP())
-	if _, suspect := s.failures.suspect(c.RealIP()); suspect {
+	s.failures.charge(clientOf(c))
+	if _, suspect := s.failures.suspect(clientOf(c)); suspect {
 		return &logoutError{"temporarily_unavailable", "Too much that came from this address was not acceptable."}
 	}
 	return &logoutError{"invalid_request", why}
@@ -106,7 +106,7 @@ func (s *server) end(ctx context.Context, c echo.Context, logout *session.Logout
 		all = append(all, ending)
 	}
 	entry := telemetry.Entry{
-		Event: telemetry.EventRevoked, RequestID: requestID(c), Outcome: "ok", Client: c.RealIP(),
+		Event: telemetry.EventRevoked, RequestID: requestID(c), Outcome: "ok", Client: clientOf(c),
 		SessionHash: s.Hasher.Session(logout.Issuer, logout.SessionID),
 	}
 	if logout.Subject != "" {

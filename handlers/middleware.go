@@ -21,7 +21,7 @@ const (
 	// maxBody bounds the body of a request that needs none.
 	maxBody = 16 << 10
 
-	requestIDKey = "farebox.request_id"
+	arrivalKey = "farebox.arrival"
 )
 
 // observe gives the request its id, and logs it when it is answered: the
@@ -33,15 +33,16 @@ func (s *server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if !goodRequestID(id) {
 			id = newRequestID()
 		}
-		c.Set(requestIDKey, id)
+		client := c.RealIP()
+		c.Set(arrivalKey, &arrival{requestID: id, client: client})
 		c.Response().Header().Set(echo.HeaderXRequestID, id)
 		if err := next(c); err != nil {
 			c.Error(err)
 		}
-		s.Log.Log(c.Request().Context(), s.levelOf(c), "request",
-			"request_id", id, "method", knownMethod(c.Request().Method), "route", c.Path(),
-			"status", c.Response().Status, "duration_ms", float64(s.Now().Sub(start).Microseconds())/1000,
-			"client", c.RealIP())
+		s.Log.LogAttrs(c.Request().Context(), s.levelOf(c), "request",
+			slog.String("request_id", id), slog.String("method", knownMethod(c.Request().Method)), slog.String("route", c.Path()),
+			slog.Int("status", c.Response().Status), slog.Float64("duration_ms", float64(s.Now().Sub(start).Microseconds())/1000),
+			slog.String("client", client))
 		return nil
 	}
 }
@@ -129,10 +130,22 @@ func (s *server) boundHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-func requestID(c echo.Context) string {
-	id, _ := c.Get(requestIDKey).(string)
-	return id
+// arrival is what observe found out about a request.
+type arrival struct {
+	requestID string
+	client    string // its address
 }
+
+func arrivalOf(c echo.Context) arrival {
+	if a, ok := c.Get(arrivalKey).(*arrival); ok {
+		return *a
+	}
+	return arrival{}
+}
+
+func requestID(c echo.Context) string { return arrivalOf(c).requestID }
+
+func clientOf(c echo.Context) string { return arrivalOf(c).client }
 
 // goodRequestID accepts a caller's id where it is short and harmless in a log.
 func goodRequestID(id string) bool {

@@ -1,10 +1,10 @@
 package handlers
 
 import (
-	"fmt"
 	"math"
 	"net/http"
-	"strings"
+	"strconv"
+	"time"
 
 	"farebox/internal/limit"
 )
@@ -13,16 +13,27 @@ import (
 // (draft-ietf-httpapi-ratelimit-headers). The global limit is nobody's own and
 // is not shown.
 func setRateLimit(h http.Header, states []limit.State) {
-	var policies, left []string
+	policies, left := make([]byte, 0, 96), make([]byte, 0, 96)
 	for _, s := range states {
 		if s.Name == limit.Global {
 			continue
 		}
-		policies = append(policies, fmt.Sprintf("%q;q=%d;w=%d", s.Name, s.Quota, int(math.Ceil(s.Window.Seconds()))))
-		left = append(left, fmt.Sprintf("%q;r=%d;t=%d", s.Name, s.Remaining, int(math.Ceil(s.Reset.Seconds()))))
+		policies = appendItem(policies, s.Name, ";q=", s.Quota, ";w=", s.Window)
+		left = appendItem(left, s.Name, ";r=", s.Remaining, ";t=", s.Reset)
 	}
 	if len(policies) > 0 {
-		h.Set("RateLimit-Policy", strings.Join(policies, ", "))
-		h.Set("RateLimit", strings.Join(left, ", "))
+		h.Set("RateLimit-Policy", string(policies))
+		h.Set("RateLimit", string(left))
 	}
+}
+
+// appendItem appends an item with two parameters to a list; seconds are rounded
+// up.
+func appendItem(list []byte, name limit.Name, counted string, count int, timed string, d time.Duration) []byte {
+	if len(list) > 0 {
+		list = append(list, ", "...)
+	}
+	list = append(append(append(list, '"'), name...), '"')
+	list = strconv.AppendInt(append(list, counted...), int64(count), 10)
+	return strconv.AppendInt(append(list, timed...), int64(math.Ceil(d.Seconds())), 10)
 }
