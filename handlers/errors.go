@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -43,8 +44,11 @@ func answer(c echo.Context, p *refusal) {
 func (s *server) logProblem(c echo.Context, p *refusal) {
 	level := slog.LevelDebug
 	var byPolicy *policy.Refusal
+	var byVendor *vendorclient.Error
 	switch {
 	case p.quiet:
+	case errors.As(p, &byVendor) && byVendor.Kind.Refused() && byVendor.Status == 0:
+		// The vendor was not asked: that all its keys are set aside was told then.
 	case errors.As(p, &byPolicy) && byPolicy.Broken():
 		level = slog.LevelWarn
 	case p.Code == problem.InternalError || p.Code == problem.VendorRefused:
@@ -143,7 +147,7 @@ func vendorProblem(e *vendorclient.Error) *refusal {
 	case e.Kind == vendorclient.KindQueueFull:
 		return later(problem.Overloaded, retrySoon, e)
 	case e.Kind.Refused():
-		return later(problem.VendorRefused, retryOperator, e)
+		return later(problem.VendorRefused, max(cmp.Or(e.RetryAfter, retryOperator), retryLater), e)
 	case e.Kind.Unavailable():
 		return later(problem.VendorUnavailable, max(e.RetryAfter, retrySoon), e)
 	default:

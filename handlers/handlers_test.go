@@ -167,8 +167,14 @@ func start(t *testing.T, amend ...func(*handlers.Config)) *service {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ring, err := vendorclient.NewRing(vendorclient.RingConfig{
+		Keys: []secret.Text{secret.New("an-API-key")}, Host: "vendor.example", Now: time.Now, Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	dispense, err := dispenser.New(dispenser.Config{
-		Vendor: s.vendor, VendorHost: "vendor.example", Shards: shards, Revocations: s.revocations, Secrets: secrets, Hasher: hasher,
+		Vendor: s.vendor, VendorHost: "vendor.example", Keys: ring, Shards: shards, Revocations: s.revocations, Secrets: secrets, Hasher: hasher,
 		TokenLifetime: 15 * time.Minute, ReplayWindow: time.Minute, RequestTimeout: 10 * time.Second, MintTimeout: 5 * time.Second,
 		VendorState: s.board.Lamp("vendor", false), Now: time.Now, Log: log,
 	})

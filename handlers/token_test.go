@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -455,5 +456,31 @@ func TestNeitherLogNorProblemHoldsTokenOrSession(t *testing.T) {
 	}
 	if !strings.Contains(s.log.String(), "https://evil.example") || !strings.Contains(s.log.String(), "FAREBOX_ALLOWED_ORIGINS") {
 		t.Error("a refused origin is not told with its setting")
+	}
+}
+
+func TestWhereAllKeysAreAsideTheCallerLearnsWhenOneIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		status      int
+		after       time.Duration
+		least, most int
+		logged      bool
+	}{
+		"the vendor was asked":    {401, 0, 30, 33, true},
+		"a key is due soon":       {0, time.Second, 5, 6, false},
+		"a key is due in a while": {0, 100 * time.Second, 100, 110, false},
+	} {
+		s := start(t)
+		s.vendor.err = &vendorclient.Error{Operation: "mint", Kind: vendorclient.KindCreditsExhausted, Status: tt.status, RetryAfter: tt.after}
+		a := s.do(t, call{header: bearer(sign(t, nil))})
+		wantProblem(t, a, 503, "vendor_refused")
+		if seconds, err := strconv.Atoi(a.Header.Get("Retry-After")); err != nil || seconds < tt.least || seconds > tt.most {
+			t.Errorf("%s: Retry-After = %q", name, a.Header.Get("Retry-After"))
+		}
+		// Once all keys are set aside the log has said so.
+		if logged := strings.Contains(s.log.String(), "level=ERROR"); logged != tt.logged {
+			t.Errorf("%s: the log has it: %t\n%s", name, logged, s.log.String())
+		}
 	}
 }

@@ -21,6 +21,7 @@ type Credential struct {
 	ConversationID string
 	// RequestedAt is just before the call that made it was sent.
 	RequestedAt time.Time
+	Key         *Key // which it was made with
 }
 
 // SignedURL has the vendor sign an address at which one conversation with an
@@ -28,7 +29,7 @@ type Credential struct {
 // error. It calls and fails as Mint does.
 func (c *Client) SignedURL(ctx context.Context, agentID string) (Credential, error) {
 	return c.obtain(ctx, order{
-		operation: operationSignedURL, method: http.MethodGet,
+		operation: operationSignedURL, purpose: operationSignedURL, method: http.MethodGet,
 		// Without a conversation of its own the address could be used again and again.
 		path: "/v1/convai/conversation/get-signed-url?" + url.Values{"agent_id": {agentID}, "include_conversation_id": {"true"}}.Encode(),
 		read: c.readSignedURL,
@@ -39,7 +40,7 @@ func (c *Client) SignedURL(ctx context.Context, agentID string) (Credential, err
 // participant with an agent, by WebRTC. It calls and fails as Mint does.
 func (c *Client) ConversationToken(ctx context.Context, agentID, participant string) (Credential, error) {
 	return c.obtain(ctx, order{
-		operation: operationConversationToken, method: http.MethodGet,
+		operation: operationConversationToken, purpose: operationConversationToken, method: http.MethodGet,
 		path: "/v1/convai/conversation/token?" + url.Values{"agent_id": {agentID}, "participant_name": {participant}}.Encode(),
 		read: func(body []byte) (Credential, bool) {
 			made, ok := readToken(body)

@@ -50,11 +50,11 @@ var marks = map[string]Kind{
 }
 
 // classify makes an Error of an answer that is no success.
-func (c *Client) classify(operation string, answer *http.Response, body []byte) *Error {
+func (c *Client) classify(operation string, key *Key, answer *http.Response, body []byte) *Error {
 	said := readComplaint(body)
 	e := &Error{
 		Operation: operation, Status: answer.StatusCode, Kind: kindOf(answer.StatusCode, said),
-		RequestID: c.firstID(said.RequestID, answer.Header.Get("X-Trace-Id"), answer.Header.Get("X-Request-Id")),
+		RequestID: firstID(key, said.RequestID, answer.Header.Get("X-Trace-Id"), answer.Header.Get("X-Request-Id")),
 		// A 5xx may come after the work was done; a refusal comes instead of it.
 		MayHaveMinted: answer.StatusCode < 300 || answer.StatusCode >= 500 || answer.StatusCode == http.StatusRequestTimeout,
 	}
@@ -113,11 +113,11 @@ var (
 )
 
 // firstID is the first of ids that is harmless in a log: short, plain, and
-// neither our key nor what looks like a key or token, which an odd proxy may
+// neither the key of the call nor what looks like a key or token, which an odd proxy may
 // send back.
-func (c *Client) firstID(ids ...string) string {
+func firstID(key *Key, ids ...string) string {
 	for _, id := range ids {
-		if plainID.MatchString(id) && id != c.cfg.APIKey.Reveal() && !looksSecret.MatchString(id) {
+		if plainID.MatchString(id) && id != key.value.Reveal() && !looksSecret.MatchString(id) {
 			return id
 		}
 	}

@@ -1,7 +1,7 @@
 // Package vendorclient asks ElevenLabs for single-use tokens, and for credentials of
-// its agents, with the API key that never leaves the server.
+// its agents, with API keys that never leave the server.
 //
-// The key goes nowhere but into the xi-api-key header of a call to the
+// A key goes nowhere but into the xi-api-key header of a call to the
 // configured host: no redirect is followed, and no error or log line holds it
 // or a word of the vendor's answer.
 package vendorclient
@@ -18,15 +18,14 @@ import (
 	"time"
 
 	"farebox/internal/localguard"
-	"farebox/internal/secret"
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 )
 
 // Config is what a Client needs. Fields are required unless said otherwise.
 type Config struct {
-	BaseURL     *url.URL // https, save on loopback; no user, query or fragment
-	APIKey      secret.Text
+	BaseURL     *url.URL      // https, save on loopback; no user, query or fragment
+	Keys        *Ring         // the API keys; the caller owns it
 	Timeout     time.Duration // of one call; a Mint may make several
 	Concurrency int           // calls under way at once
 	UserAgent   string        // may be empty
@@ -61,10 +60,8 @@ type Client struct {
 // New returns a Client. It calls nobody.
 func New(cfg Config) (*Client, error) {
 	switch {
-	case cfg.BaseURL == nil || cfg.Timeout <= 0 || cfg.Concurrency <= 0 || cfg.Now == nil || cfg.Log == nil:
+	case cfg.BaseURL == nil || cfg.Keys == nil || cfg.Timeout <= 0 || cfg.Concurrency <= 0 || cfg.Now == nil || cfg.Log == nil:
 		return nil, errors.New("vendorclient: a required field is missing")
-	case !usable(cfg.APIKey.Reveal()):
-		return nil, errors.New("vendorclient: the API key is empty or has characters that no header can carry")
 	case cfg.BaseURL.Host == "" || cfg.BaseURL.User != nil || cfg.BaseURL.RawQuery != "" || cfg.BaseURL.Fragment != "":
 		return nil, errors.New("vendorclient: the base address must be a host, without user, query or fragment")
 	case cfg.BaseURL.Scheme != "https" && !(cfg.BaseURL.Scheme == "http" && localguard.Loopback(cfg.BaseURL.Hostname())):

@@ -18,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"farebox/internal/secret"
 	vendorclient "farebox/vendor_client"
 )
 
@@ -54,7 +53,7 @@ func start(t *testing.T, handle http.HandlerFunc, amend ...func(*vendorclient.Co
 		t.Fatal(err)
 	}
 	cfg := vendorclient.Config{
-		BaseURL: base, APIKey: secret.New(apiKey), Timeout: 5 * time.Second, Concurrency: 8, UserAgent: "test",
+		BaseURL: base, Keys: newRing(t, nil, apiKey), Timeout: 5 * time.Second, Concurrency: 8, UserAgent: "test",
 		Now: time.Now, Log: slog.New(slog.NewTextHandler(&lockedLog{b: b}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Sleep: func(ctx context.Context, d time.Duration) error {
 			b.mu.Lock()
@@ -562,7 +561,7 @@ func TestNewRefusesWhatCannotBeSafe(t *testing.T) {
 		return u
 	}
 	good := vendorclient.Config{
-		BaseURL: parse("https://vendor.example/"), APIKey: secret.New(apiKey), Timeout: time.Second, Concurrency: 1,
+		BaseURL: parse("https://vendor.example/"), Keys: newRing(t, nil, apiKey), Timeout: time.Second, Concurrency: 1,
 		Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	}
 	c, err := vendorclient.New(good)
@@ -570,14 +569,13 @@ func TestNewRefusesWhatCannotBeSafe(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 	for name, amend := range map[string]func(*vendorclient.Config){
-		"plain http":             func(c *vendorclient.Config) { c.BaseURL = parse("http://vendor.example") },
-		"a name like loopback":   func(c *vendorclient.Config) { c.BaseURL = parse("http://127.0.0.1.evil.example") },
-		"a user":                 func(c *vendorclient.Config) { c.BaseURL = parse("https://u:p@vendor.example") },
-		"a query":                func(c *vendorclient.Config) { c.BaseURL = parse("https://vendor.example?q") },
-		"no host":                func(c *vendorclient.Config) { c.BaseURL = parse("https:///x") },
-		"a key with line breaks": func(c *vendorclient.Config) { c.APIKey = secret.New("canary\r\nx: y") },
-		"no key":                 func(c *vendorclient.Config) { c.APIKey = secret.Text{} },
-		"no timeout":             func(c *vendorclient.Config) { c.Timeout = 0 },
+		"plain http":           func(c *vendorclient.Config) { c.BaseURL = parse("http://vendor.example") },
+		"a name like loopback": func(c *vendorclient.Config) { c.BaseURL = parse("http://127.0.0.1.evil.example") },
+		"a user":               func(c *vendorclient.Config) { c.BaseURL = parse("https://u:p@vendor.example") },
+		"a query":              func(c *vendorclient.Config) { c.BaseURL = parse("https://vendor.example?q") },
+		"no host":              func(c *vendorclient.Config) { c.BaseURL = parse("https:///x") },
+		"no ring":              func(c *vendorclient.Config) { c.Keys = nil },
+		"no timeout":           func(c *vendorclient.Config) { c.Timeout = 0 },
 	} {
 		bad := good
 		amend(&bad)

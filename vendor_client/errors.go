@@ -33,7 +33,7 @@ const (
 	// What is no token and no error that is known.
 	KindValidation       Kind = "validation"        // 422: the vendor does not understand us
 	KindNoToken          Kind = "no_token"          // success without a usable token
-	KindNoList           Kind = "no_list"           // success without a list where one was asked for
+	KindNoList           Kind = "no_list"           // success without what was asked for
 	KindBodyTooLarge     Kind = "body_too_large"    // success with more than a token
 	KindRedirected       Kind = "redirected"        // a redirect; none is followed
 	KindUnexpectedStatus Kind = "unexpected_status" // any other status
@@ -65,10 +65,10 @@ func (k Kind) down() bool {
 // Error is a vendor call that brought no credential. It holds nothing of the
 // vendor's answer but what was checked, and nothing of the key.
 type Error struct {
-	Operation  string // "mint", "signed_url", "conversation_token" or "models"
+	Operation  string // "mint", "signed_url", "conversation_token", "models" or "user"
 	Kind       Kind
 	Status     int           // the HTTP status; 0 where none came
-	RetryAfter time.Duration // what the vendor or the breaker asks for; 0 for nothing
+	RetryAfter time.Duration // what the vendor, the breaker or the ring asks for; 0 for nothing
 	RequestID  string        // the vendor's id of the call, for its support
 	Permission string        // what the key lacks, where the vendor says so
 	Address    string        // which address it refuses, where the vendor says so

@@ -27,41 +27,57 @@ const maxBody = 64 << 10
 // order is one thing to be made by the vendor.
 type order struct {
 	operation    string
+	purpose      purpose
 	method, path string // with the query
 	// read finds what was made in the body of a success, and says false where it
 	// is not there or not to be handed out.
 	read func(body []byte) (Credential, bool)
 }
 
-// Mint has the vendor make one token. Calls that end in a passing error are
-// made again, a few times, with growing random pauses or what the vendor asks
-// for, as long as ctx leaves time. A token that an unclear end may have left
-// behind is nobody's.
+// Mint has the vendor make one token. Where it refuses a key, the next key is
+// tried at once. Calls that end in a passing error are made again, a few times,
+// with growing random pauses or what the vendor asks for, as long as ctx leaves
+// time. A token that an unclear end may have left behind is nobody's.
 //
 // An error is an *Error, or ctx's own where the caller gave up.
 func (c *Client) Mint(ctx context.Context, t TokenType) (Token, error) {
 	made, err := c.obtain(ctx, order{
-		operation: operationMint, method: http.MethodPost, path: "/v1/single-use-token/" + string(t), read: readToken,
+		operation: operationMint, purpose: purpose(t), method: http.MethodPost, path: "/v1/single-use-token/" + string(t), read: readToken,
 	})
 	if err != nil {
 		return Token{}, err
 	}
-	return Token{Value: made.Value, Type: t, RequestedAt: made.RequestedAt}, nil
+	return Token{Value: made.Value, Type: t, RequestedAt: made.RequestedAt, Key: made.Key}, nil
 }
 
 // obtain has the vendor make what o asks for, as Mint says.
 func (c *Client) obtain(ctx context.Context, o order) (Credential, error) {
-	mayHaveMinted := false
-	for attempt := 1; ; attempt++ {
-		made, err := c.obtainOnce(ctx, o)
+	var failed *Error
+	var tried []*Key // that were refused, or tried in vain whether they work again
+	for attempt := 1; ; {
+		t, refused := c.cfg.Keys.next(o, tried)
+		switch {
+		case refused != nil && failed == nil:
+			return Credential{}, refused
+		case refused != nil:
+			if failed.Kind.Refused() {
+				failed.RetryAfter = refused.RetryAfter
+			}
+			return Credential{}, failed
+		}
+		made, err := c.obtainWith(ctx, o, t)
 		if err == nil {
 			return made, nil
 		}
-		mayHaveMinted = mayHaveMinted || err.MayHaveMinted
-		err.MayHaveMinted = mayHaveMinted
-		c.log(ctx, err, attempt)
+		err.MayHaveMinted = err.MayHaveMinted || failed != nil && failed.MayHaveMinted
+		failed = err
+		c.cfg.Log.DebugContext(ctx, "a vendor call failed", "error", err.Error(), "attempt", attempt)
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return Credential{}, ctx.Err()
+		}
+		if err.Kind.Refused() || t.trial != nil {
+			tried = append(tried, t.key)
+			continue
 		}
 		pause := err.RetryAfter + backoff(attempt)
 		if attempt == maxAttempts || !(err.Kind.busy() || err.Kind.down()) || !leavesTime(ctx, pause) {
@@ -70,7 +86,18 @@ func (c *Client) obtain(ctx context.Context, o order) (Credential, error) {
 		if c.cfg.Sleep(ctx, pause) != nil {
 			return Credential{}, err
 		}
+		attempt++
 	}
+}
+
+// obtainWith makes one call with the key of a turn, and has the ring know how it
+// ended.
+func (c *Client) obtainWith(ctx context.Context, o order, t turn) (made Credential, err *Error) {
+	err = &Error{Operation: o.operation, Kind: KindUnreachable} // where it panics
+	defer func() { c.cfg.Keys.note(t, o, err) }()
+	made, err = c.obtainOnce(ctx, o, t.key)
+	made.Key = t.key
+	return made, err
 }
 
 // leavesTime reports whether ctx lives on after pause. A pause that no caller
@@ -79,14 +106,6 @@ func leavesTime(ctx context.Context, pause time.Duration) bool {
 	const longest = 10 * time.Second
 	deadline, bounded := ctx.Deadline()
 	return pause <= longest && (!bounded || time.Until(deadline) > pause)
-}
-
-func (c *Client) log(ctx context.Context, err *Error, attempt int) {
-	if err.Kind.Refused() {
-		c.cfg.Log.ErrorContext(ctx, "the vendor refuses this service", "error", err.Error(), "mend", mends[err.Kind])
-		return
-	}
-	c.cfg.Log.DebugContext(ctx, "a vendor call failed", "error", err.Error(), "attempt", attempt)
 }
 
 // mends say what operators can do about a refusal.
@@ -100,7 +119,7 @@ var mends = map[Kind]string{
 }
 
 // obtainOnce makes one call, when it is its turn.
-func (c *Client) obtainOnce(ctx context.Context, o order) (Credential, *Error) {
+func (c *Client) obtainOnce(ctx context.Context, o order, key *Key) (Credential, *Error) {
 	// While it is open nobody queues: who waits behind a vendor that is away
 	// waits for nothing.
 	if remaining := c.breaker.RemainingDelay(); c.breaker.IsOpen() && remaining > 0 {
@@ -114,7 +133,7 @@ func (c *Client) obtainOnce(ctx context.Context, o order) (Credential, *Error) {
 	if !c.breaker.TryAcquirePermit() {
 		return Credential{}, o.breakerOpen(c.breaker.RemainingDelay())
 	}
-	made, err := c.call(ctx, o)
+	made, err := c.call(ctx, o, key)
 	switch {
 	case err == nil || !err.Kind.down():
 		c.breaker.RecordSuccess()
@@ -148,14 +167,14 @@ func (c *Client) turn(ctx context.Context, o order) (free func(), _ *Error) {
 	}
 }
 
-func (c *Client) call(ctx context.Context, o order) (Credential, *Error) {
+func (c *Client) call(ctx context.Context, o order, key *Key) (Credential, *Error) {
 	var sent atomic.Bool
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteHeaders: func() { sent.Store(true) },
 	})
-	request, err := c.request(ctx, o.method, o.path)
+	request, err := c.request(ctx, key, o.method, o.path)
 	if err != nil {
 		return Credential{}, &Error{Operation: o.operation, Kind: KindUnreachable}
 	}
@@ -169,12 +188,12 @@ func (c *Client) call(ctx context.Context, o order) (Credential, *Error) {
 	defer answer.Body.Close()
 	if answer.StatusCode == http.StatusSwitchingProtocols {
 		// Its body is the bare connection, which no time-out ends.
-		return Credential{}, c.classify(o.operation, answer, nil)
+		return Credential{}, c.classify(o.operation, key, answer, nil)
 	}
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxBody+1))
 	switch {
 	case answer.StatusCode != http.StatusOK:
-		return Credential{}, c.classify(o.operation, answer, body)
+		return Credential{}, c.classify(o.operation, key, answer, body)
 	case err != nil:
 		return Credential{}, o.broken(ctx, true)
 	case len(body) > maxBody:
@@ -189,12 +208,12 @@ func (c *Client) call(ctx context.Context, o order) (Credential, *Error) {
 }
 
 // request is one to the vendor, with the key.
-func (c *Client) request(ctx context.Context, method, path string) (*http.Request, error) {
+func (c *Client) request(ctx context.Context, key *Key, method, path string) (*http.Request, error) {
 	request, err := http.NewRequestWithContext(ctx, method, c.base+path, http.NoBody)
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("xi-api-key", c.cfg.APIKey.Reveal())
+	request.Header.Set("xi-api-key", key.value.Reveal())
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", c.cfg.UserAgent)
 	return request, nil

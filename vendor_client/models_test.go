@@ -78,3 +78,39 @@ func TestARefusedAddressIsNamedWhereTheVendorNamesIt(t *testing.T) {
 		}
 	}
 }
+
+func TestWorkspaceTellsSubscriptionsApart(t *testing.T) {
+	t.Parallel()
+	mark := func(body string) string {
+		b := start(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodGet || r.URL.String() != "/v1/user" || r.Header.Get("xi-api-key") != apiKey {
+				t.Errorf("request = %s %s %v", r.Method, r.URL, r.Header)
+			}
+			answers(200, body)(w, r)
+		})
+		got, err := b.Workspace(t.Context())
+		if err != nil {
+			t.Errorf("%s: %v", body, err)
+		}
+		return got
+	}
+	one := mark(`{"user_id":"u1","subscription":{"tier":"pro","next_character_count_reset_unix":1738356858}}`)
+	if one == "" || one != mark(`{"user_id":"u2","first_name":null,"subscription":{"tier":"pro","character_count":7,"next_character_count_reset_unix":1738356858}}`) {
+		t.Error("two users of one workspace have different marks")
+	}
+	if one == mark(`{"subscription":{"tier":"pro","next_character_count_reset_unix":1738356859}}`) || one == mark(`{"subscription":{"tier":"free","next_character_count_reset_unix":1738356858}}`) {
+		t.Error("two workspaces have one mark")
+	}
+	for _, body := range []string{`{}`, `{"subscription":{"tier":"free","next_character_count_reset_unix":null}}`} {
+		if got := mark(body); got != "" {
+			t.Errorf("%s: %q", body, got)
+		}
+	}
+	var e *vendorclient.Error
+	if _, err := start(t, noScope).Workspace(t.Context()); !errors.As(err, &e) || e.Kind != vendorclient.KindScopeMissing || e.Operation != "user" {
+		t.Errorf("error = %v", err)
+	}
+	if _, err := start(t, answers(200, `[`)).Workspace(t.Context()); !errors.As(err, &e) || e.Kind != vendorclient.KindNoList {
+		t.Errorf("error = %v", err)
+	}
+}

@@ -51,6 +51,7 @@ type Token struct {
 	// RequestedAt is just before the call that minted it was sent: its life is
 	// counted from there, since the vendor does not say when it ends.
 	RequestedAt time.Time
+	Key         *Key // which it was minted with
 }
 
 // usable reports whether text can be a token: 1 to 4096 visible ASCII

@@ -57,7 +57,8 @@ type Config struct {
 
 // Vendor is how to reach the vendor.
 type Vendor struct {
-	APIKey        secret.Text
+	APIKeys       []secret.Text // in the order in which they are to be used
+	APIKeyFile    string        // the file that they came from; "" where they did not
 	BaseURL       *url.URL
 	TokenLifetime time.Duration
 	Concurrency   int           // vendor calls under way at once

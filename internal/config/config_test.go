@@ -96,7 +96,7 @@ func TestServeTakesDefaultsForWhatIsNotGiven(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if c.Vendor.APIKey.Reveal() != "sk_test" || c.Secrets[0].Reveal() != goodSecret {
+	if len(c.Vendor.APIKeys) != 1 || c.Vendor.APIKeys[0].Reveal() != "sk_test" || c.Secrets[0].Reveal() != goodSecret {
 		t.Error("the secrets were not taken")
 	}
 }
@@ -205,7 +205,10 @@ func TestOneFaultInAnOtherwiseGoodEnvironment(t *testing.T) {
 		"a secret file that does not exist":        {[]string{"FAREBOX_SESSION_HS256_SECRET_FILE=/nonexistent"}, "FAREBOX_SESSION_HS256_SECRET_FILE"},
 		"a secret file that is empty":              {[]string{"FAREBOX_SESSION_HS256_SECRET_FILE=" + file(t, "\n")}, "FAREBOX_SESSION_HS256_SECRET_FILE"},
 		"a short secret among long ones":           {[]string{"FAREBOX_SECRET=" + goodSecret + ",short"}, "FAREBOX_SECRET"},
-		"several API keys":                         {[]string{"ELEVENLABS_API_KEY=a,b"}, "ELEVENLABS_API_KEY"},
+		"one API key twice":                        {[]string{"ELEVENLABS_API_KEY=a,b,a"}, "ELEVENLABS_API_KEY"},
+		"too many API keys":                        {[]string{"ELEVENLABS_API_KEY=a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q"}, "ELEVENLABS_API_KEY"},
+		"API keys of nothing":                      {[]string{"ELEVENLABS_API_KEY=,\n,"}, "ELEVENLABS_API_KEY"},
+		"an API key with a space":                  {[]string{"ELEVENLABS_API_KEY=a,b c"}, "ELEVENLABS_API_KEY"},
 		"plain http to a host that is far":         {[]string{"ELEVENLABS_BASE_URL=http://api.example"}, "ELEVENLABS_BASE_URL"},
 		"a vendor address with a query":            {[]string{"ELEVENLABS_BASE_URL=https://api.example?x"}, "ELEVENLABS_BASE_URL"},
 		"a vendor address with a user":             {[]string{"ELEVENLABS_BASE_URL=https://u:p@api.example"}, "ELEVENLABS_BASE_URL"},

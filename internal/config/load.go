@@ -13,6 +13,7 @@ import (
 
 	"farebox/internal/localguard"
 	"farebox/internal/redisconn"
+	"farebox/internal/secret"
 )
 
 // maxFile bounds the files that settings name; a bundle of certificates is the
@@ -68,6 +69,7 @@ func Load(environ []string, command Command, options ...Option) (*Config, error)
 			l.fault(s.Name, err.Error())
 		}
 	}
+	c.Vendor.APIKeyFile = l.values["ELEVENLABS_API_KEY_FILE"]
 	l.checkTogether(c)
 	if len(l.faults) > 0 {
 		return nil, l.faults
@@ -149,6 +151,10 @@ func readSecretFile(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return secretText(data)
+}
+
+func secretText(data []byte) (string, error) {
 	text := strings.TrimSpace(string(data))
 	switch {
 	case text == "":
@@ -194,7 +200,7 @@ func plainFileError(err error) string {
 func (l *loader) checkTogether(c *Config) {
 	l.checkKeyPair("FAREBOX_TLS_CERT_FILE", c.TLSCertFile, "FAREBOX_TLS_KEY_FILE", c.TLSKeyFile)
 	l.checkKeyPair("FAREBOX_REDIS_CERT_FILE", c.Redis.CertFile, "FAREBOX_REDIS_KEY_FILE", c.Redis.KeyFile)
-	if l.command != Serve && localguard.RealKey(c.Vendor.APIKey.Reveal()) {
+	if l.command != Serve && slices.ContainsFunc(c.Vendor.APIKeys, func(key secret.Text) bool { return localguard.RealKey(key.Reveal()) }) {
 		l.fault("ELEVENLABS_API_KEY", "looks like a real key, which has no business with the sandbox; unset it")
 	}
 	l.checkRedis(c)

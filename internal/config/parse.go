@@ -32,19 +32,6 @@ func readInto[T any](set func(*Config, T), parse func(string) (T, error)) func(*
 	}
 }
 
-func readAPIKey(c *Config, value string) error {
-	keys := splitList(value)
-	if len(keys) > 1 {
-		return errors.New("holds several keys; this version takes one")
-	}
-	const most = 4096
-	if len(keys) == 0 || !visibleASCII(keys[0]) || len(keys[0]) > most {
-		return fmt.Errorf("is no API key: it must be of 1 to %d visible ASCII characters", most)
-	}
-	c.Vendor.APIKey = secret.New(keys[0])
-	return nil
-}
-
 func readRedisURL(c *Config, value string) error {
 	if value == "memory:" {
 		c.Redis.Embedded = true

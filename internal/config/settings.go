@@ -56,7 +56,7 @@ var settings = []setting{
 	{
 		Name: "ELEVENLABS_API_KEY", Secret: true, commands: []Command{Serve, Dev, Sandbox}, requiredBy: serveOnly,
 		ask:  "create a key that may create single-use tokens, and set it here or by ELEVENLABS_API_KEY_FILE",
-		read: readAPIKey,
+		read: readInto(func(c *Config, v []secret.Text) { c.Vendor.APIKeys = v }, parseAPIKeys),
 	},
 	{
 		Name: "ELEVENLABS_BASE_URL", Default: "https://api.elevenlabs.io", commands: serveOnly,

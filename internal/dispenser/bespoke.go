@@ -49,7 +49,7 @@ func (d *Dispenser) mintFor(ctx context.Context, a *attempt) (vendorclient.Crede
 }
 
 func asCredential(t vendorclient.Token) vendorclient.Credential {
-	return vendorclient.Credential{Value: t.Value, RequestedAt: t.RequestedAt}
+	return vendorclient.Credential{Value: t.Value, RequestedAt: t.RequestedAt, Key: t.Key}
 }
 
 // mintBespoke makes it within the caller's own time: nobody else could use it.
@@ -81,16 +81,20 @@ func (d *Dispenser) observeBespoke(err error) {
 	}
 }
 
-// toKept is what is sealed of a credential: its value, and the conversation's id
-// in a line of its own where there is one. Neither holds a line break.
+// toKept is what is sealed of a credential, a line each: its value, the
+// conversation's id or "", and the id of the key that it was made with. None
+// holds a line break.
 func toKept(c vendorclient.Credential) secret.Text {
-	if c.ConversationID == "" {
-		return c.Value
+	id := ""
+	if c.Key != nil {
+		id = c.Key.ID()
 	}
-	return secret.New(c.Value.Reveal() + "\n" + c.ConversationID)
+	return secret.New(c.Value.Reveal() + "\n" + c.ConversationID + "\n" + id)
 }
 
-func fromKept(kept secret.Text) (value secret.Text, conversationID string) {
-	text, conversationID, _ := strings.Cut(kept.Reveal(), "\n")
-	return secret.New(text), conversationID
+func fromKept(kept secret.Text) (made vendorclient.Credential, keyID string) {
+	value, rest, _ := strings.Cut(kept.Reveal(), "\n")
+	made.Value = secret.New(value)
+	made.ConversationID, keyID, _ = strings.Cut(rest, "\n")
+	return made, keyID
 }

@@ -56,8 +56,12 @@ func fromThePool(t testing.TB) func() {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ring, err := vendorclient.NewRing(vendorclient.RingConfig{Keys: []secret.Text{secret.New("key")}, Host: "vendor.example", Now: time.Now, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
 	d, err := New(Config{
-		Vendor: noVendor{}, VendorHost: "vendor.example", APIKey: secret.New("key"), Shards: shards, Revocations: revocations,
+		Vendor: noVendor{}, VendorHost: "vendor.example", Keys: ring, Shards: shards, Revocations: revocations,
 		Secrets: secrets, Hasher: hasher, TokenLifetime: 15 * time.Minute, ReplayWindow: time.Minute, RequestTimeout: 10 * time.Second, MintTimeout: time.Second,
 		Pool: Pool{Max: 10, MaxAge: 5 * time.Minute}, MintConcurrency: 8, VendorState: unobserved{}, PoolState: unobserved{}, Now: time.Now, Log: log,
 	})
@@ -66,12 +70,14 @@ func fromThePool(t testing.TB) func() {
 	}
 	t.Cleanup(func() { _ = d.Close(context.Background()) })
 	now := time.Now()
-	sealed, err := d.seal.sealPooled(vendorclient.RealtimeScribe, secret.New("sutkn_0123456789abcdef0123456789abcdef"), now)
+	sealed, err := d.seal.sealPooled(vendorclient.Token{
+		Value: secret.New("sutkn_0123456789abcdef0123456789abcdef"), Type: vendorclient.RealtimeScribe, Key: ring.Keys()[0],
+	}, now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	us := now.UnixMicro()
-	server.answer = []any{"granted", us, "", us, int64(1), us, "an owner of thirty-two characters", string(sealed)}
+	server.answer = []any{"granted", us, "", us, int64(1), us, "an owner of thirty-two characters", string(sealed), int64(1)}
 	request := Request{
 		Issuer: "https://issuer.example", Subject: "user", SessionID: "session", IssuedAt: now, Type: vendorclient.RealtimeScribe,
 		Limits:      limit.Limits{PerUser: limit.Rate{Count: 10, Period: time.Minute}, PerUserDaily: 200, Global: limit.Rate{Count: 50, Period: time.Second}},

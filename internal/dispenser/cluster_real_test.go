@@ -24,6 +24,9 @@ var oneShardOnly = map[string]string{
 	"redis holds neither tokens nor names":                 "the number of shards has no end",
 	"a key gives the pool's token again":                   "the second caller's shard is empty",
 	"a token that grew too old is thrown away":             "only where somebody looks",
+	"the pools of good keys serve in order":                "the caller's shard has a share alone",
+	"a refused key's tokens are out of reach":              "the caller's shard has a share alone",
+	"a refused key's answers are not repeated":             "the caller's shard has a share alone",
 	"a crashed replica's reservations are given to others": "a shard's share is one token",
 }
 

@@ -18,6 +18,21 @@ type Minter interface {
 	Mint(ctx context.Context, t vendorclient.TokenType) (vendorclient.Token, error)
 }
 
+// KeyRing is the API keys that the vendor is asked with. It is safe for concurrent
+// use.
+type KeyRing interface {
+	// Keys are all of them, in order; there is one at least.
+	Keys() []*vendorclient.Key
+	// Good are those whose tokens of type t can be expected to work, in order.
+	Good(t vendorclient.TokenType) []*vendorclient.Key
+	// Refused reports whether what the key of this id has made cannot be expected
+	// to work, of type t or, with "", at all. Of a key that is unknown it cannot
+	// say so.
+	Refused(id string, t vendorclient.TokenType) bool
+}
+
+var _ KeyRing = (*vendorclient.Ring)(nil)
+
 // Observer is told of a dependency's state as it is met. It is safe for
 // concurrent use and cheap to call again and again.
 type Observer = shard.Observer
@@ -26,9 +41,9 @@ type Observer = shard.Observer
 // otherwise.
 type Config struct {
 	Vendor     Minter
-	VendorHost string      // where tokens are redeemed; tokens in Redis are bound to it
-	APIKey     secret.Text // what the vendor mints with; seals the pool
-	Shards     *shard.Set  // of Redis
+	VendorHost string     // where tokens are redeemed; tokens in Redis are bound to it
+	Keys       KeyRing    // what the vendor mints with; seals the pools
+	Shards     *shard.Set // of Redis
 	// Revocations are the sessions that were ended.
 	Revocations *revocation.List
 	// RequireRevocations refuses where Redis cannot be asked for them.
@@ -72,14 +87,14 @@ func (cfg Config) mintBudget() time.Duration { return cfg.RequestTimeout + cfg.M
 
 // validate says which fields are missing or do not fit together.
 func (cfg Config) validate() error {
-	if cfg.Vendor == nil || cfg.Shards == nil || cfg.Revocations == nil || cfg.Hasher == nil || cfg.Now == nil || cfg.Log == nil ||
+	if cfg.Vendor == nil || cfg.Keys == nil || cfg.Shards == nil || cfg.Revocations == nil || cfg.Hasher == nil || cfg.Now == nil || cfg.Log == nil ||
 		cfg.VendorState == nil || len(cfg.Secrets) == 0 {
 		return errors.New("dispenser: a required field is missing")
 	}
 	if cfg.TokenLifetime-cfg.ReplayWindow < MinimumLife || cfg.ReplayWindow <= 0 || cfg.RequestTimeout <= 0 || cfg.MintTimeout <= 0 {
 		return errors.New("dispenser: lifetime, window and time-outs do not fit together")
 	}
-	if cfg.Pool.Max > 0 && (cfg.PoolState == nil || cfg.APIKey.IsZero() || cfg.MintConcurrency <= 0 || cfg.Pool.Min < 0 || cfg.Pool.Min > cfg.Pool.Max ||
+	if cfg.Pool.Max > 0 && (cfg.PoolState == nil || cfg.MintConcurrency <= 0 || cfg.Pool.Min < 0 || cfg.Pool.Min > cfg.Pool.Max ||
 		cfg.Pool.MaxAge <= 0 || cfg.TokenLifetime-cfg.ReplayWindow-cfg.Pool.MaxAge < MinimumLife ||
 		cfg.Pool.Owner != "" && len(cfg.Pool.Owner) != OwnerSize) {
 		return errors.New("dispenser: the pool's settings do not fit together")

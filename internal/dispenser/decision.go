@@ -6,6 +6,7 @@ import (
 
 	"farebox/internal/limit"
 	"farebox/internal/shard"
+	vendorclient "farebox/vendor_client"
 )
 
 type outcome string
@@ -26,9 +27,10 @@ type decision struct {
 	clock
 
 	claim   string // pending: who is at it
-	sealed  []byte // replay: the kept answer; granted: a token out of the pool, or nil
-	pooled  bool   // sealed is as the pool has it
-	failure error  // failed: what the claim that was waited on ended with
+	sealed  []byte // replay: the kept answer; granted: a token out of a pool, or nil
+	pooled  bool   // sealed is as a pool has it, of one of keys
+	keys    []*vendorclient.Key
+	failure error // failed: what the claim that was waited on ended with
 	limited limit.Name
 	states  []limit.State // granted, limited
 }
@@ -48,22 +50,33 @@ func (s *store) claim(ctx context.Context, a *attempt) (decision, error) {
 	if a.keyed() {
 		keys = append(append(keys, attemptKeys(sh, a)...), failureKey(sh, a.waitingOn))
 	}
-	keys = append(keys, poolKey(sh, s.pool, a.Type))
+	pools := s.pools(a)
+	keys = append(keys, poolKeys(sh, pools, a.Type)...)
 	reply, err := s.cfg.Shards.Run(ctx, sh, s.claims, keys,
 		len(a.callers), len(marks), a.marks.Issued(), a.claim, a.fingerprint, milliseconds(s.claimLife()), a.useless,
 		microseconds(limits.PerUser.Interval()), limits.PerUser.Count, limits.PerUserDaily,
 		microseconds(limits.Global.Interval()), limits.Global.Count,
-		flag(s.cfg.Pool.Max > 0 && a.Bespoke == nil), s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge), milliseconds(s.cfg.ReplayWindow))
+		len(pools), s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge), milliseconds(s.cfg.ReplayWindow))
 	if err != nil {
 		return decision{}, err
 	}
 	asOf := s.cfg.Now()
-	d, err := parseDecision(reply, limits)
+	d, err := parseDecision(reply, limits, pools)
 	d.asOf = asOf
 	return d, err
 }
 
-func parseDecision(reply any, limits limit.Limits) (decision, error) {
+// pools are the keys whose pools may serve the attempt. A token that comes out of
+// none of them now, but stands under the attempt as it came out of one, is one of
+// theirs too, or of no use.
+func (s *store) pools(a *attempt) []*vendorclient.Key {
+	if s.cfg.Pool.Max == 0 || a.Bespoke != nil {
+		return nil
+	}
+	return s.cfg.Keys.Good(a.Type)
+}
+
+func parseDecision(reply any, limits limit.Limits, pools []*vendorclient.Key) (decision, error) {
 	fields, _ := reply.([]any)
 	if len(fields) < 2 {
 		return decision{}, shard.ErrOddAnswer
@@ -75,10 +88,10 @@ func parseDecision(reply any, limits limit.Limits) (decision, error) {
 	case d.outcome == outcomePending && len(fields) == 3:
 		d.claim = r.text(2)
 	case d.outcome == outcomeReplay && len(fields) == 4:
-		d.pooled, d.sealed = r.text(2) == "q", []byte(r.text(3))
+		d.pooled, d.sealed, d.keys = r.text(2) == "q", []byte(r.text(3)), pools
 	case d.outcome == outcomeFailed && len(fields) == 3:
 		d.failure = decodeFailure(r.text(2))
-	case d.outcome == outcomeGranted && len(fields) == 8, d.outcome == outcomeLimited && len(fields) == 6:
+	case d.outcome == outcomeGranted && len(fields) == 9, d.outcome == outcomeLimited && len(fields) == 6:
 		d.limited = limit.Name(r.text(2))
 		d.states = states(limits, r.micros(3), int(r.number(4)), r.micros(5), d.now)
 		if d.outcome == outcomeLimited {
@@ -86,7 +99,7 @@ func parseDecision(reply any, limits limit.Limits) (decision, error) {
 		}
 		d.owner = r.text(6)
 		if sealed := r.text(7); sealed != "" {
-			d.pooled, d.sealed = true, []byte(sealed)
+			d.pooled, d.sealed, d.keys = true, []byte(sealed), only(pools, r.number(8))
 		}
 	default:
 		return decision{}, shard.ErrOddAnswer
@@ -116,6 +129,14 @@ func (r *reading) number(i int) int64 {
 }
 
 func (r *reading) micros(i int) time.Time { return time.UnixMicro(r.number(i)) }
+
+// only is the pool that a script has taken out of, which counts them from 1.
+func only(pools []*vendorclient.Key, n int64) []*vendorclient.Key {
+	if n < 1 || n > int64(len(pools)) {
+		return nil // which nothing opens under
+	}
+	return pools[n-1 : n]
+}
 
 // states lists what is left of each limit, the global one last.
 func states(limits limit.Limits, userTAT time.Time, used int, globalTAT, now time.Time) []limit.State {

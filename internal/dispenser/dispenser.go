@@ -44,26 +44,22 @@ func New(cfg Config) (*Dispenser, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	pool, err := poolName(cfg.APIKey, cfg.VendorHost)
-	if err != nil {
-		return nil, err
-	}
 	local, err := newLocalLimits(cfg.Now)
 	if err != nil {
 		return nil, err
 	}
-	st := newStore(cfg, pool)
+	st := newStore(cfg)
 	seen, err := newSeenTokens(cfg, st)
 	if err != nil {
 		return nil, err
 	}
 	d := &Dispenser{
 		cfg: cfg, store: st, local: local, seen: seen,
-		seal:    &sealer{secrets: cfg.Secrets, apiKey: cfg.APIKey, host: cfg.VendorHost},
+		seal:    &sealer{secrets: cfg.Secrets, host: cfg.VendorHost},
 		flights: flights{underWay: map[string]*flight{}},
 		closing: make(chan struct{}),
 	}
-	d.desk = newDesk(d.mint, func(token vendorclient.Token) { d.keepSpare(context.Background(), token, nil, "") })
+	d.desk = newDesk(d.mint, func(token vendorclient.Token) { d.keepSpare(context.Background(), token, nil, nil) })
 	d.refill = newRefiller(d)
 	return d, nil
 }
@@ -226,7 +222,7 @@ func (d *Dispenser) dispenseAlone(ctx context.Context, a *attempt) (Grant, error
 // grant is what was made for an attempt.
 func (d *Dispenser) grant(a *attempt, made vendorclient.Credential, source Source, limits []limit.State) Grant {
 	return Grant{
-		Token: made.Value, Type: a.Type, ConversationID: made.ConversationID, Source: source,
+		Token: made.Value, Type: a.Type, ConversationID: made.ConversationID, Source: source, key: made.Key,
 		ExpiresAt: made.RequestedAt.Add(d.lifetime(a)),
 		Limits:    limits,
 	}
@@ -234,23 +230,38 @@ func (d *Dispenser) grant(a *attempt, made vendorclient.Credential, source Sourc
 
 // openKept opens what Redis keeps: a token of the pool, or an answer.
 func (d *Dispenser) openKept(a *attempt, decision decision) (Grant, error) {
-	var value secret.Text
+	var made vendorclient.Credential
+	var keyID string
 	var mintedAt time.Time
 	var err error
 	if decision.pooled {
-		value, mintedAt, err = d.seal.openPooled(a.Type, decision.sealed)
+		var key *vendorclient.Key
+		if made.Value, key, mintedAt, err = d.seal.openPooled(decision.keys, a.Type, decision.sealed); err == nil {
+			made.Key, keyID = key, key.ID()
+		}
 	} else {
-		value, mintedAt, err = d.seal.openAnswer(a, decision.sealed)
+		var kept secret.Text
+		if kept, mintedAt, err = d.seal.openAnswer(a, decision.sealed); err == nil {
+			made, keyID = fromKept(kept)
+		}
 	}
 	if err != nil {
 		return Grant{}, err
+	}
+	if d.cfg.Keys.Refused(keyID, a.Type) {
+		return Grant{}, errKeyRefused
 	}
 	// A server whose clock is behind the one before it makes nothing younger.
 	life := d.lifetime(a) - max(decision.now.Sub(mintedAt), 0)
 	if life < MinimumLife {
 		return Grant{}, errors.New("too little of its life is left")
 	}
-	grant := Grant{Type: a.Type, ExpiresAt: decision.asOf.Add(life)}
-	grant.Token, grant.ConversationID = fromKept(value)
-	return grant, nil
+	return Grant{
+		Token: made.Value, Type: a.Type, ConversationID: made.ConversationID,
+		ExpiresAt: decision.asOf.Add(life), key: made.Key,
+	}, nil
 }
+
+// errKeyRefused is a token that was made with a key that the vendor refuses now:
+// it would not be taken.
+var errKeyRefused = errors.New("the vendor refuses the key that it was made with")

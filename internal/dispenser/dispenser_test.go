@@ -33,6 +33,7 @@ type house struct {
 	redis  redis.UniversalClient // to look at it from beside
 	vendor *fakeVendor
 	board  *health.Board
+	ring   *fakeRing
 	owner  string // "" where Redis itself says who it is
 	// stopRedis ends the server.
 	stopRedis func()
@@ -73,12 +74,12 @@ func (h *house) open(amend ...func(*options)) *dispenser.Dispenser {
 		RedisTimeout: 10 * time.Second, // these machines may be busy; what a slow Redis means is tested apart
 		Redis:        conn, Prefix: h.prefix,
 		Config: dispenser.Config{
-			Vendor: h.vendor, VendorHost: "vendor.example",
+			Vendor: h.vendor, VendorHost: "vendor.example", Keys: h.ring,
 			Secrets:       []secret.Text{secret.New(oldSecret)},
 			TokenLifetime: 15 * time.Minute, ReplayWindow: time.Minute,
 			RequestTimeout: 10 * time.Second, MintTimeout: 5 * time.Second,
-			VendorState: h.board.Lamp("vendor", false),
-			APIKey:      secret.New("an API key"), MintConcurrency: 8, PoolState: h.board.Lamp("pool", false),
+			VendorState:     h.board.Lamp("vendor", false),
+			MintConcurrency: 8, PoolState: h.board.Lamp("pool", false),
 			Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		},
 	}
@@ -148,8 +149,9 @@ func TestDispenserWithAnEmbeddedRedis(t *testing.T) {
 }
 
 func newHouse(t *testing.T, url string, client redis.UniversalClient, stop func()) *house {
+	keys := &fakeRing{Ring: newRing(t, "vendor.example", "an-API-key")}
 	return &house{
-		t: t, url: url, prefix: "test", redis: client, stopRedis: stop, vendor: &fakeVendor{},
+		t: t, url: url, prefix: "test", redis: client, stopRedis: stop, ring: keys, vendor: &fakeVendor{ring: keys},
 		board: health.NewBoard(time.Now, slog.New(slog.DiscardHandler)),
 	}
 }
@@ -185,6 +187,7 @@ func suite(t *testing.T, owner string, but map[string]string, connect func(*test
 	maps.Copy(tests, attemptSuite)
 	maps.Copy(tests, endedSuite)
 	maps.Copy(tests, bespokeSuite)
+	maps.Copy(tests, ringSuite)
 	for name := range but {
 		if tests[name] == nil {
 			t.Errorf("there is no test %q", name)

@@ -3,6 +3,8 @@ package dispenser
 import (
 	"context"
 	"time"
+
+	vendorclient "farebox/vendor_client"
 )
 
 // bindToCaller seals anew, for its caller alone, an answer that is kept as it
@@ -11,7 +13,7 @@ func (d *Dispenser) bindToCaller(ctx context.Context, a *attempt, grant Grant) {
 	if a.pooled == nil || grant.Source != SourcePool {
 		return
 	}
-	sealed, err := d.seal.sealAnswer(a, grant.Token, mintedAt(a.pooled))
+	sealed, err := d.seal.sealAnswer(a, toKept(vendorclient.Credential{Value: grant.Token, Key: grant.key}), mintedAt(a.pooled))
 	if err == nil {
 		_, err = d.store.settle(ctx, a, sealed)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"farebox/internal/shard"
 	vendorclient "farebox/vendor_client"
@@ -54,7 +55,8 @@ func (d *Dispenser) serve(ctx context.Context, a *attempt, decision decision) (G
 // reply took counts as handed out.
 func (d *Dispenser) takeElsewhere(ctx context.Context, a *attempt) vendorclient.Token {
 	shards, err := d.cfg.Shards.All(ctx)
-	if err != nil || len(shards) == 1 || d.cfg.Pool.Max == 0 || a.Bespoke != nil {
+	pools := d.store.pools(a)
+	if err != nil || len(shards) == 1 || len(pools) == 0 {
 		return vendorclient.Token{}
 	}
 	var fullest *stock
@@ -67,19 +69,19 @@ func (d *Dispenser) takeElsewhere(ctx context.Context, a *attempt) vendorclient.
 	if fullest == nil {
 		return vendorclient.Token{}
 	}
-	clock, sealed, err := d.store.take(ctx, fullest.shard, a.Type)
-	if err != nil || sealed == nil {
+	got, err := d.store.take(ctx, fullest.shard, a.Type, pools)
+	if err != nil || len(got.sealed) == 0 {
 		fullest.ready.Store(0)
 		return vendorclient.Token{}
 	}
 	fullest.ready.Add(-1)
 	fullest.stir()
-	value, mintedAt, err := d.seal.openPooled(a.Type, sealed)
+	value, key, mintedAt, err := d.seal.openPooled(got.keys, a.Type, got.sealed)
 	if err != nil {
 		d.cfg.Log.WarnContext(ctx, "a token of the pool cannot be used; minting one", "error", err)
 		return vendorclient.Token{}
 	}
-	return vendorclient.Token{Value: value, Type: a.Type, RequestedAt: clock.local(mintedAt)}
+	return vendorclient.Token{Value: value, Type: a.Type, RequestedAt: got.clock.local(mintedAt), Key: key}
 }
 
 // mintToken waits for a token that the vendor never gave before.
@@ -146,11 +148,12 @@ func (d *Dispenser) warnOfRepeat(name string) {
 	d.cfg.Log.Warn("the vendor gave a token twice; it is thrown away", "type", name)
 }
 
-// keepSpare lays a token that nobody waits for into the pool, where nil says, in
-// the shard with the most demand. Where that is not certain, which is what false
-// says, the token counts as handed out.
-func (d *Dispenser) keepSpare(ctx context.Context, token vendorclient.Token, where *stock, reserved string) bool {
-	if d.cfg.Pool.Max == 0 {
+// keepSpare lays a token that nobody waits for into the pool of its key, where
+// nil says, in the shard with the most demand. Where that is not certain, which is
+// what false says, the token counts as handed out; so does that of a key which
+// the vendor refuses now, or which was taken out of the ring.
+func (d *Dispenser) keepSpare(ctx context.Context, token vendorclient.Token, where *stock, reserved *slot) bool {
+	if d.cfg.Pool.Max == 0 || !slices.Contains(d.cfg.Keys.Good(token.Type), token.Key) {
 		return false
 	}
 	shards, err := d.cfg.Shards.All(ctx)
@@ -164,8 +167,8 @@ func (d *Dispenser) keepSpare(ctx context.Context, token vendorclient.Token, whe
 	if c == nil {
 		return false
 	}
-	f := fresh{of: token.Type, clock: c, mintedAt: c.at(token.RequestedAt), reserved: reserved}
-	if f.sealed, err = d.seal.sealPooled(token.Type, token.Value, f.mintedAt); err != nil {
+	f := fresh{of: token.Type, pool: token.Key, clock: c, mintedAt: c.at(token.RequestedAt), reserved: reserved}
+	if f.sealed, err = d.seal.sealPooled(token, f.mintedAt); err != nil {
 		d.cfg.Log.Error("a token cannot be sealed", "error", err)
 		return false
 	}

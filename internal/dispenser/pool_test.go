@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"farebox/internal/dispenser"
-	"farebox/internal/secret"
 	vendorclient "farebox/vendor_client"
 
 	"github.com/redis/go-redis/v9"
@@ -309,8 +308,10 @@ func poolInTheClear(t *testing.T, h *house) {
 func poolsApart(t *testing.T, h *house) {
 	h.filled(2)
 	for name, amend := range map[string]func(*options){
-		"key":  func(cfg *options) { cfg.APIKey = secret.New("another API key") },
-		"host": func(cfg *options) { cfg.VendorHost = "other.example" },
+		"key": func(cfg *options) { cfg.Keys = newRing(t, "vendor.example", "another-API-key") },
+		"host": func(cfg *options) {
+			cfg.VendorHost, cfg.Keys = "other.example", newRing(t, "other.example", "an-API-key")
+		},
 	} {
 		if g := must(t, h.open(h.withPool(0, 2), amend), request("ada", "")); g.Source != dispenser.SourceMint {
 			t.Errorf("another %s: source = %s", name, g.Source)

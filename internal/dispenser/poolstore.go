@@ -1,6 +1,7 @@
 package dispenser
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -25,33 +26,51 @@ func (c *clock) at(local time.Time) time.Time { return c.now.Add(local.Sub(c.asO
 // local is what was at in Redis' time. It errs like at.
 func (c *clock) local(at time.Time) time.Time { return c.asOf.Add(at.Sub(c.now)) }
 
-func poolKey(sh *shard.Shard, pool string, t vendorclient.TokenType) string {
-	return sh.Key("p:" + pool + ":" + string(t))
+// Each API key has pools of its own: what it has minted can be used for as long
+// as it can, and no replica takes what it cannot open.
+
+func poolKey(sh *shard.Shard, pool *vendorclient.Key, t vendorclient.TokenType) string {
+	return sh.Key("p:" + pool.ID() + ":" + string(t))
 }
 
-func reservationsKey(sh *shard.Shard, pool string, t vendorclient.TokenType) string {
-	return sh.Key("m:" + pool + ":" + string(t))
+func poolKeys(sh *shard.Shard, pools []*vendorclient.Key, t vendorclient.TokenType) []string {
+	keys := make([]string, len(pools))
+	for i, pool := range pools {
+		keys[i] = poolKey(sh, pool, t)
+	}
+	return keys
 }
 
-func demandKey(sh *shard.Shard, pool string, t vendorclient.TokenType) string {
-	return sh.Key("d:" + pool + ":" + string(t))
+func reservationsKey(sh *shard.Shard, pool *vendorclient.Key, t vendorclient.TokenType) string {
+	return sh.Key("m:" + pool.ID() + ":" + string(t))
+}
+
+func demandKey(sh *shard.Shard, pool *vendorclient.Key, t vendorclient.TokenType) string {
+	return sh.Key("d:" + pool.ID() + ":" + string(t))
 }
 
 // reservation is what a replica was allotted of the pool's refill.
 type reservation struct {
-	clock *clock   // nil where the server does not say who it is: then there is no pool
-	ready int      // tokens in the pool
-	ids   []string // one for each token to mint
+	clock *clock  // nil where the server does not say who it is: then there is no pool
+	ready int     // tokens in the pool
+	slots []*slot // one for each token to mint
+}
+
+// slot is a place in a pool that is kept for a token under way.
+type slot struct {
+	pool *vendorclient.Key
+	id   string
 }
 
 // refillRound asks for a share of the refill.
 type refillRound struct {
+	pool        *vendorclient.Key
 	id          string        // makes reservations' ids
 	want        int           // tokens to mint at most
 	demand      float64       // this replica's, in tokens a second
 	lead        time.Duration // until a token that is missing now can be had
 	least, most int           // tokens in the pool
-	unsure      *refillRound  // an earlier one whose answer was lost; nil for none
+	unsure      *refillRound  // an earlier one of this pool whose answer was lost; nil for none
 }
 
 // reserve tells this replica's demand and asks for tokens to mint.
@@ -62,7 +81,7 @@ func (s *store) reserve(ctx context.Context, sh *shard.Shard, t vendorclient.Tok
 		lost.id += ":"
 	}
 	reply, err := s.cfg.Shards.Run(ctx, sh, s.reserves,
-		[]string{poolKey(sh, s.pool, t), reservationsKey(sh, s.pool, t), demandKey(sh, s.pool, t)},
+		[]string{poolKey(sh, round.pool, t), reservationsKey(sh, round.pool, t), demandKey(sh, round.pool, t)},
 		s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge), replica, strconv.FormatFloat(round.demand, 'f', 3, 64),
 		strconv.FormatFloat(round.lead.Seconds(), 'f', 3, 64), round.least, round.most, round.want,
 		microseconds(s.claimLife()), round.id+":", lost.id, lost.want, poolplan.Margin, poolplan.Spread)
@@ -81,7 +100,7 @@ func (s *store) reserve(ctx context.Context, sh *shard.Shard, t vendorclient.Tok
 	mint, _ := strconv.Atoi(fields[2])
 	r.ready, _ = strconv.Atoi(fields[3])
 	for i := range mint {
-		r.ids = append(r.ids, fmt.Sprint(round.id, ":", i+1))
+		r.slots = append(r.slots, &slot{round.pool, fmt.Sprint(round.id, ":", i+1)})
 	}
 	return r, nil
 }
@@ -89,11 +108,12 @@ func (s *store) reserve(ctx context.Context, sh *shard.Shard, t vendorclient.Tok
 // fresh is a token on its way into the pool of a shard.
 type fresh struct {
 	of       vendorclient.TokenType
+	pool     *vendorclient.Key
 	clock    *clock
 	mintedAt time.Time // by clock
 	sealed   []byte
 	hashes   []string // to be remembered in the same step; nil where that was done
-	reserved string   // the reservation that ends with it; "" for none
+	reserved *slot    // that ends with it; nil for none
 }
 
 // putNew is put for a token that nobody has remembered yet: in the same step
@@ -120,10 +140,11 @@ func (s *store) putNew(ctx context.Context, sh *shard.Shard, f fresh, token toke
 // put lays a token into a pool that holds most at most. What did not certainly
 // fit is thrown away. It returns what became of it.
 func (s *store) put(ctx context.Context, sh *shard.Shard, f fresh, most int) (string, error) {
-	keys := []string{poolKey(sh, s.pool, f.of), reservationsKey(sh, s.pool, f.of)}
+	reserved := cmp.Or(f.reserved, &slot{pool: f.pool})
+	keys := []string{poolKey(sh, f.pool, f.of), reservationsKey(sh, reserved.pool, f.of)}
 	reply, err := s.cfg.Shards.Run(ctx, sh, s.puts, append(keys, tokenKeys(sh, f.hashes)...),
 		s.cfg.Pool.Owner, f.clock.owner, fmt.Sprintf("%016d", f.mintedAt.UnixMicro()), f.sealed,
-		microseconds(s.cfg.Pool.MaxAge), most, milliseconds(s.cfg.TokenLifetime), f.reserved)
+		microseconds(s.cfg.Pool.MaxAge), most, milliseconds(s.cfg.TokenLifetime), reserved.id)
 	became, _ := reply.(string)
 	return became, err
 }
@@ -134,27 +155,35 @@ const (
 	putRepeated = "repeated"
 )
 
-// take takes a sealed token out of a pool for a caller of another shard; nil
-// where there is none.
-func (s *store) take(ctx context.Context, sh *shard.Shard, t vendorclient.TokenType) (*clock, []byte, error) {
-	reply, err := s.cfg.Shards.Run(ctx, sh, s.takes, []string{poolKey(sh, s.pool, t)}, s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge))
+// take takes a sealed token out of the first of the pools that has one, for a
+// caller of another shard; no entry where there is none.
+func (s *store) take(ctx context.Context, sh *shard.Shard, t vendorclient.TokenType, pools []*vendorclient.Key) (taken, error) {
+	reply, err := s.cfg.Shards.Run(ctx, sh, s.takes, poolKeys(sh, pools, t), s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge))
 	if err != nil {
-		return nil, nil, err
+		return taken{}, err
 	}
 	asOf := s.cfg.Now()
 	fields, err := shard.Texts(reply)
-	if err != nil || len(fields) != 3 {
-		return nil, nil, shard.ErrOddAnswer
+	if err != nil || len(fields) != 4 {
+		return taken{}, shard.ErrOddAnswer
 	}
-	if fields[2] == "" {
-		return nil, nil, nil
-	}
-	return &clock{owner: fields[0], now: parseMicros(fields[1]), asOf: asOf}, []byte(fields[2]), nil
+	from, _ := strconv.ParseInt(fields[3], 10, 64)
+	return taken{
+		clock:  clock{owner: fields[0], now: parseMicros(fields[1]), asOf: asOf},
+		sealed: []byte(fields[2]), keys: only(pools, from),
+	}, nil
+}
+
+// taken is what came out of a pool.
+type taken struct {
+	clock  clock
+	sealed []byte              // empty where there was nothing
+	keys   []*vendorclient.Key // the one whose pool it was
 }
 
 // free ends a reservation that brought no token for the pool.
-func (s *store) free(ctx context.Context, sh *shard.Shard, t vendorclient.TokenType, reserved string) error {
-	_, err := s.cfg.Shards.Do(ctx, sh, "zrem", reservationsKey(sh, s.pool, t), reserved)
+func (s *store) free(ctx context.Context, sh *shard.Shard, t vendorclient.TokenType, reserved *slot) error {
+	_, err := s.cfg.Shards.Do(ctx, sh, "zrem", reservationsKey(sh, reserved.pool, t), reserved.id)
 	return err
 }
 

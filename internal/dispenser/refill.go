@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	mathrand "math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -151,23 +152,24 @@ func (r *refiller) round(ctx context.Context, s *stock) time.Duration {
 		}
 	}
 	slots := r.takeSlots(want)
+	pool := r.pool(s.of)
 	this := refillRound{
-		id: randomID(), want: slots, demand: s.perSecond(now), lead: took + hurried,
-		least: s.least, most: s.most, unsure: s.unsure,
+		pool: pool, id: randomID(), want: slots, demand: s.perSecond(now), lead: took + hurried,
+		least: s.least, most: s.most, unsure: s.unsureOf(pool),
 	}
 	got, err := r.d.store.reserve(ctx, s.shard, s.of, r.replica, this)
 	s.learn(this, got, err)
-	for range slots - len(got.ids) {
+	for range slots - len(got.slots) {
 		<-r.slots
 	}
-	if trial && len(got.ids) == 0 {
+	if trial && len(got.slots) == 0 {
 		s.mood.endTrial()
 	}
 	r.report(s.shard, got.clock != nil, err)
-	for _, id := range got.ids {
+	for _, reserved := range got.slots {
 		r.mints.Go(func() {
 			defer func() { <-r.slots }()
-			r.mint(ctx, s, id)
+			r.mint(ctx, s, reserved)
 		})
 	}
 	switch {
@@ -179,10 +181,16 @@ func (r *refiller) round(ctx context.Context, s *stock) time.Duration {
 		return jitter(leisure)
 	case slots == 0:
 		return jitter(crowded)
-	case len(got.ids) == slots: // more may be missing
+	case len(got.slots) == slots: // more may be missing
 		return hurried
 	}
 	return jitter(leisure)
+}
+
+// pool is which one is to be filled: that of the first key that is good. Where
+// none is, that of the first key, so that it is found out when one is again.
+func (r *refiller) pool(t vendorclient.TokenType) *vendorclient.Key {
+	return append(slices.Clip(r.d.cfg.Keys.Good(t)), r.d.cfg.Keys.Keys()[0])[0]
 }
 
 // takeSlots takes up to so many slots that are free.
@@ -198,18 +206,19 @@ func (r *refiller) takeSlots(want int) (taken int) {
 }
 
 // mint makes one token for the pool, unless a caller takes it before.
-func (r *refiller) mint(ctx context.Context, s *stock, reserved string) {
+func (r *refiller) mint(ctx context.Context, s *stock, reserved *slot) {
 	began := r.d.cfg.Now()
 	token, spare, err := r.d.desk.stock(s.of)
 	took := r.d.cfg.Now().Sub(began)
 	ctx = context.WithoutCancel(ctx) // what was made is kept, though the process ends
-	if spare && !r.d.keepSpare(ctx, token, s, reserved) {
+	kept := spare && r.d.keepSpare(ctx, token, s, reserved)
+	if spare && !kept {
 		err = errNotKept
 	}
 	if s.mood.note(r.d.cfg.Now(), took, err) {
 		r.stirAll(s.of)
 	}
-	if !spare {
+	if !kept {
 		if err := r.d.store.free(ctx, s.shard, s.of, reserved); err != nil {
 			r.d.cfg.Log.DebugContext(ctx, "a reservation of the pool was not ended; it expires", "error", err)
 		}

@@ -55,6 +55,8 @@ type Grant struct {
 	ExpiresAt      time.Time // by this machine's clock
 	Source         Source
 	Limits         []limit.State // what is left of the caller's limits; empty for a replay, which costs none
+
+	key *vendorclient.Key // it was made with; nil where that is not known
 }
 
 var (

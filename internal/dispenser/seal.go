@@ -6,7 +6,6 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -19,13 +18,12 @@ import (
 
 // sealer seals tokens for Redis with AES-256-GCM. Answers kept for replay are
 // sealed under the deployment's secrets, of which the first seals and all
-// open; tokens of the pool under the API key that minted them, so that who
-// lacks it cannot take what it could not have made. Each process has keys of its
-// own, and new ones after a while, so random nonces stay far from their bound.
-// It is safe for concurrent use.
+// open; tokens of a pool under the API key that minted them, so that who lacks
+// it cannot take what it could not have made. Each process has keys of its own,
+// and new ones after a while, so random nonces stay far from their bound. It is
+// safe for concurrent use.
 type sealer struct {
 	secrets []secret.Text
-	apiKey  secret.Text
 	host    string
 
 	mu    sync.Mutex
@@ -75,12 +73,19 @@ func (s *sealer) answerParts(a *attempt) []string {
 }
 
 // sealPooled seals a token for whoever is the next to ask for its type.
-func (s *sealer) sealPooled(t vendorclient.TokenType, token secret.Text, mintedAt time.Time) ([]byte, error) {
-	return s.seal(s.apiKey, poolPurpose, []string{s.host, string(t)}, token, mintedAt)
+func (s *sealer) sealPooled(token vendorclient.Token, mintedAt time.Time) ([]byte, error) {
+	return s.seal(token.Key.Value(), poolPurpose, []string{s.host, string(token.Type)}, token.Value, mintedAt)
 }
 
-func (s *sealer) openPooled(t vendorclient.TokenType, sealed []byte) (secret.Text, time.Time, error) {
-	return s.open([]secret.Text{s.apiKey}, poolPurpose, []string{s.host, string(t)}, sealed)
+// openPooled also returns which of the keys has minted the token.
+func (s *sealer) openPooled(keys []*vendorclient.Key, t vendorclient.TokenType, sealed []byte) (secret.Text, *vendorclient.Key, time.Time, error) {
+	for _, key := range keys {
+		token, mintedAt, err := s.open([]secret.Text{key.Value()}, poolPurpose, []string{s.host, string(t)}, sealed)
+		if !errors.Is(err, errUnsealable) {
+			return token, key, mintedAt, err
+		}
+	}
+	return secret.Text{}, nil, time.Time{}, errUnsealable
 }
 
 // seal returns version, time of minting in microseconds of Redis' clock, salt,
@@ -169,14 +174,4 @@ func (d derivation) derive() (cipher.AEAD, error) {
 		return nil, err
 	}
 	return cipher.NewGCM(block)
-}
-
-// poolName tells pools apart by the key that minted their tokens and the host
-// that takes them.
-func poolName(apiKey secret.Text, host string) (string, error) {
-	sum, err := hkdf.Key(sha256.New, []byte(apiKey.Reveal()), []byte(host), "farebox pool name", 12)
-	if err != nil {
-		return "", fmt.Errorf("derive a name: %w", err)
-	}
-	return base64.RawURLEncoding.EncodeToString(sum), nil
 }

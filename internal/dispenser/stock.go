@@ -56,6 +56,15 @@ func (s *stock) asleep(now time.Time) bool {
 	return s.least == 0 && s.unsure == nil && s.perSecond(now) == 0
 }
 
+// unsureOf is the last round, where it was of this pool and its answer was lost.
+// One of another pool ends by itself.
+func (s *stock) unsureOf(pool *vendorclient.Key) *refillRound {
+	if s.unsure == nil || s.unsure.pool != pool {
+		return nil
+	}
+	return s.unsure
+}
+
 // learn keeps what a round brought to light.
 func (s *stock) learn(round refillRound, got reservation, err error) {
 	switch {

@@ -9,8 +9,7 @@ import (
 
 // store is Redis as the dispenser uses it.
 type store struct {
-	cfg  Config
-	pool string // which pool is this one's
+	cfg Config
 	scripts
 }
 
@@ -46,9 +45,9 @@ const (
 	claimMargin = 5 * time.Second
 )
 
-func newStore(cfg Config, pool string) *store {
+func newStore(cfg Config) *store {
 	ofPool := func(source string) *shard.Script { return shard.NewScript(shard.OwnerSource, poolSource, source) }
-	return &store{cfg: cfg, pool: pool, scripts: scripts{
+	return &store{cfg: cfg, scripts: scripts{
 		claims: ofPool(claimSource), takes: ofPool(takeSource), reserves: ofPool(reserveSource), puts: ofPool(putSource),
 		settles: shard.NewScript(settleSource), releases: shard.NewScript(releaseSource), remembers: shard.NewScript(rememberSource),
 	}}

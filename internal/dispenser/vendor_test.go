@@ -13,6 +13,8 @@ import (
 
 // fakeVendor mints tokens that are all different, unless it is told otherwise.
 type fakeVendor struct {
+	ring *fakeRing // whose first good key mints
+
 	mu    sync.Mutex
 	calls int
 	gate  chan struct{} // where set, a call waits until it is closed
@@ -27,6 +29,7 @@ func (v *fakeVendor) Mint(ctx context.Context, t vendorclient.TokenType) (vendor
 	v.mu.Lock()
 	requested := time.Now().Add(-v.askedBefore)
 	v.calls++
+	key := v.ring.first(t)
 	call, gate, answer, delay, written := v.calls, v.gate, v.answer, v.delay, v.history
 	v.mu.Unlock()
 	time.Sleep(delay)
@@ -37,7 +40,7 @@ func (v *fakeVendor) Mint(ctx context.Context, t vendorclient.TokenType) (vendor
 			return vendorclient.Token{}, &vendorclient.Error{Kind: vendorclient.KindTimeout, MayHaveMinted: true}
 		}
 	}
-	value := fmt.Sprintf("sutkn_%p_%d", v, call)
+	value := fmt.Sprintf("sutkn_%p_%d_%s", v, call, key.ID())
 	if answer != nil {
 		var err error
 		if value, err = answer(call); err != nil {
@@ -47,7 +50,7 @@ func (v *fakeVendor) Mint(ctx context.Context, t vendorclient.TokenType) (vendor
 	if written != nil {
 		written.Mint(history.Mint{Token: value, Type: string(t), At: requested})
 	}
-	return vendorclient.Token{Value: secret.New(value), Type: t, RequestedAt: requested}, nil
+	return vendorclient.Token{Value: secret.New(value), Type: t, RequestedAt: requested, Key: key}, nil
 }
 
 func (v *fakeVendor) count() int {

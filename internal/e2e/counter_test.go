@@ -183,8 +183,10 @@ func (h *house) twin(t *testing.T, redisURL string, ahead time.Duration, pool di
 	}
 	base, err := url.Parse(h.sandbox)
 	must(err)
+	keys, err := vendorclient.NewRing(vendorclient.RingConfig{Keys: []secret.Text{secret.New(testAPIKey)}, Host: base.Host, Now: now, Log: log})
+	must(err)
 	vendor, err := vendorclient.New(vendorclient.Config{
-		BaseURL: base, APIKey: secret.New(testAPIKey), Timeout: times.mint, Concurrency: 8, Now: now, Log: log,
+		BaseURL: base, Keys: keys, Timeout: times.mint, Concurrency: 8, Now: now, Log: log,
 	})
 	must(err)
 	conn, err := redisconn.Open(redisconn.Config{URL: secret.New(redisURL)})
@@ -197,7 +199,7 @@ func (h *house) twin(t *testing.T, redisURL string, ahead time.Duration, pool di
 	revocations, err := revocation.New(revocation.Config{Shards: shards, Hasher: hasher, Lifetime: time.Hour, Now: now, Log: log})
 	must(err)
 	w.dispenser, err = dispenser.New(dispenser.Config{
-		Vendor: vendor, VendorHost: base.Host, APIKey: secret.New(testAPIKey), Shards: shards, Revocations: revocations,
+		Vendor: vendor, VendorHost: base.Host, Keys: keys, Shards: shards, Revocations: revocations,
 		Secrets: secrets, Hasher: hasher, TokenLifetime: times.token, ReplayWindow: times.replay,
 		RequestTimeout: times.request, MintTimeout: times.mint, Pool: pool, MintConcurrency: 8,
 		VendorState: w.board.Lamp("vendor", false), PoolState: w.board.Lamp("pool", false), Now: now, Log: log,

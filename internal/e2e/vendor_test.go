@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"net/url"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -109,9 +110,18 @@ func meetFault(t *testing.T, fault sandbox.Fault, want vendorclient.Kind, call f
 	if fault.Kind == "hang" {
 		timeout = 30 * time.Millisecond
 	}
+	// A key that was refused is tried again after a while.
+	var later atomic.Int64
+	now := func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	keys, err := vendorclient.NewRing(vendorclient.RingConfig{
+		Keys: []secret.Text{secret.New("sandbox")}, Host: base.Host, Now: now, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	client, err := vendorclient.New(vendorclient.Config{
-		BaseURL: base, APIKey: secret.New("sandbox"), Timeout: timeout, Concurrency: 2,
-		Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		BaseURL: base, Keys: keys, Timeout: timeout, Concurrency: 2,
+		Now: now, Log: slog.New(slog.DiscardHandler),
 		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 	})
 	if err != nil {
@@ -134,6 +144,7 @@ func meetFault(t *testing.T, fault sandbox.Fault, want vendorclient.Kind, call f
 		t.Errorf("permission = %q", vendorError.Permission)
 	}
 	vendor.ClearFaults()
+	later.Store(int64(time.Minute))
 	if err := call(t.Context(), client); err != nil {
 		t.Errorf("once the fault is gone: %v", err)
 	}

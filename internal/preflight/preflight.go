@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"farebox/internal/policy"
+	"farebox/internal/secret"
 	"farebox/internal/shard"
 	"farebox/session"
 	vendorclient "farebox/vendor_client"
@@ -14,9 +15,10 @@ import (
 // Config is what serve would run with. Fields are required unless said
 // otherwise.
 type Config struct {
-	Vendor vendorclient.Config
-	Redis  Redis
-	Keys   session.KeySource
+	Vendor  vendorclient.Config // without its keys
+	APIKeys []secret.Text
+	Redis   Redis
+	Keys    session.KeySource
 	// KeysSetting is where the session keys come from.
 	KeysSetting string
 	Policy      *policy.Policy
@@ -43,7 +45,7 @@ type check struct {
 
 // Run makes all checks in a fixed order, each bounded in time and whatever
 // became of those before it, and tells each result as it comes. It mints one
-// token of each type that the policy names, and throws it away.
+// token of each type that the policy names with each key, and throws it away.
 func Run(ctx context.Context, cfg Config, tell func(Result) error) (Report, error) {
 	if cfg.Redis.Conn == nil || cfg.Keys == nil || cfg.Policy == nil {
 		return Report{}, errors.New("preflight: a required field is missing")
@@ -55,11 +57,7 @@ func Run(ctx context.Context, cfg Config, tell func(Result) error) (Report, erro
 	if err != nil {
 		return Report{}, err
 	}
-	checks := []check{{"vendor_key", cfg.vendorKey}}
-	for _, name := range cfg.Policy.TokenTypes() {
-		checks = append(checks, check{"mint_" + name, cfg.mint(vendorclient.TokenType(name))})
-	}
-	checks = append(checks,
+	checks := append(cfg.vendorChecks(),
 		check{"redis", redis.answers}, check{"redis_scripts", redis.scripts},
 		check{"redis_fence", redis.fence}, check{"redis_eviction", redis.eviction},
 		check{"session_keys", cfg.sessionKeys}, check{"policy", cfg.policy},

@@ -5,36 +5,106 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
+	"farebox/internal/secret"
 	vendorclient "farebox/vendor_client"
 )
 
-// client is a new one for each check: the pauses that one failure asks for are
-// not the next one's.
-func (cfg Config) client() (*vendorclient.Client, error) { return vendorclient.New(cfg.Vendor) }
-
-func (cfg Config) vendorKey(ctx context.Context) Result {
-	client, err := cfg.client()
-	if err != nil {
-		return fail("the vendor's client cannot be made", "mend ELEVENLABS_API_KEY and ELEVENLABS_BASE_URL")
+// vendorChecks try each key by itself. Where there are several, the names of their
+// checks end in the key's position.
+func (cfg Config) vendorChecks() []check {
+	var checks []check
+	for i, key := range cfg.APIKeys {
+		position := ""
+		if len(cfg.APIKeys) > 1 {
+			position = fmt.Sprint("_", i+1)
+		}
+		checks = append(checks, check{"vendor_key" + position, cfg.vendorKey(key)})
+		for _, name := range cfg.Policy.TokenTypes() {
+			checks = append(checks, check{"mint_" + name + position, cfg.mint(key, vendorclient.TokenType(name))})
+		}
 	}
-	defer client.Close()
-	host := cfg.Vendor.BaseURL.Host
-	err = client.Models(ctx)
-	var refused *vendorclient.Error
-	switch {
-	case err == nil:
-		return ok(host + " accepts the key")
-	case errors.As(err, &refused) && refused.Kind == vendorclient.KindScopeMissing:
-		return ok(host + " knows the key, which may not list models; farebox does not need that")
-	default:
-		return vendorFailure(err, host, "list models")
+	if len(cfg.APIKeys) > 1 {
+		checks = append(checks, check{"vendor_workspace", cfg.oneWorkspace})
+	}
+	return checks
+}
+
+// client is a new one for each check, of one key: what one failure leads to is not
+// the next one's.
+func (cfg Config) client(key secret.Text) (*vendorclient.Client, error) {
+	v := cfg.Vendor
+	var err error
+	if v.Keys, err = vendorclient.NewRing(vendorclient.RingConfig{
+		Keys: []secret.Text{key}, Host: v.BaseURL.Host, Now: v.Now, Log: v.Log,
+	}); err != nil {
+		return nil, err
+	}
+	return vendorclient.New(v)
+}
+
+func (cfg Config) vendorKey(key secret.Text) func(context.Context) Result {
+	return func(ctx context.Context) Result {
+		client, err := cfg.client(key)
+		if err != nil {
+			return fail("the vendor's client cannot be made", "mend ELEVENLABS_API_KEY and ELEVENLABS_BASE_URL")
+		}
+		defer client.Close()
+		host := cfg.Vendor.BaseURL.Host
+		err = client.Models(ctx)
+		var refused *vendorclient.Error
+		switch {
+		case err == nil:
+			return ok(host + " accepts the key")
+		case errors.As(err, &refused) && refused.Kind == vendorclient.KindScopeMissing:
+			return ok(host + " knows the key, which may not list models; farebox does not need that")
+		default:
+			return vendorFailure(err, host, "list models")
+		}
 	}
 }
 
-func (cfg Config) mint(t vendorclient.TokenType) func(context.Context) Result {
+// oneWorkspace compares what the vendor says of the keys' subscriptions. Keys of
+// several workspaces can be meant, so that is no failure.
+func (cfg Config) oneWorkspace(ctx context.Context) Result {
+	var others, untold []string
+	first, firstMark := 0, ""
+	for i, key := range cfg.APIKeys {
+		client, err := cfg.client(key)
+		if err != nil {
+			return fail("the vendor's client cannot be made", "mend ELEVENLABS_API_KEY and ELEVENLABS_BASE_URL")
+		}
+		mark, err := client.Workspace(ctx)
+		client.Close()
+		switch position := fmt.Sprint(i + 1); {
+		case err != nil || mark == "":
+			untold = append(untold, position)
+		case firstMark == "":
+			first, firstMark = i+1, mark
+		case mark != firstMark:
+			others = append(others, position)
+		}
+	}
+	detail := "the keys' subscriptions are one"
+	switch {
+	case len(others) > 0:
+		detail = fmt.Sprintf("key %s: another subscription than key %d has, so another workspace", strings.Join(others, ", "), first)
+	case len(cfg.APIKeys)-len(untold) < 2:
+		detail = "it cannot be told"
+	}
+	if len(untold) > 0 {
+		detail += fmt.Sprintf("; key %s does not tell: that takes the permission user_read, which farebox does not need otherwise", strings.Join(untold, ", "))
+	}
+	if len(others) > 0 {
+		return warn(detail, "take keys of one workspace, unless it is meant: agents, credits and history are a workspace's own")
+	}
+	return ok(detail)
+}
+
+func (cfg Config) mint(key secret.Text, t vendorclient.TokenType) func(context.Context) Result {
 	return func(ctx context.Context) Result {
-		client, err := cfg.client()
+		client, err := cfg.client(key)
 		if err != nil {
 			return fail("the vendor's client cannot be made", "mend ELEVENLABS_API_KEY and ELEVENLABS_BASE_URL")
 		}

@@ -71,11 +71,11 @@ func config(t *testing.T, vendorURL string) preflight.Config {
 	t.Cleanup(func() { _ = redis.Close() })
 	return preflight.Config{
 		Vendor: vendorclient.Config{
-			BaseURL: base, APIKey: secret.New(apiKey), Timeout: 5 * time.Second, Concurrency: 1,
-			Now: time.Now, Log: slog.New(slog.DiscardHandler),
+			BaseURL: base, Timeout: 5 * time.Second, Concurrency: 1, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		},
-		Redis: preflight.Redis{Conn: redis, Prefix: "farebox", FixedOwner: strings.Repeat("o", 32)},
-		Keys:  keys, KeysSetting: "FAREBOX_SESSION_HS256_SECRET",
+		APIKeys: []secret.Text{secret.New(apiKey)},
+		Redis:   preflight.Redis{Conn: redis, Prefix: "farebox", FixedOwner: strings.Repeat("o", 32)},
+		Keys:    keys, KeysSetting: "FAREBOX_SESSION_HS256_SECRET",
 		Policy: policy.Default(vendorclient.TokenTypeNames()...),
 	}
 }

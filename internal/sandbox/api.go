@@ -2,6 +2,9 @@ package sandbox
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -36,6 +39,27 @@ func (s *Sandbox) models(x *exchange) {
 	writeJSON(x.w, http.StatusOK, []any{
 		model("eleven_flash_v2_5", "Eleven Flash v2.5", true),
 		model("eleven_multilingual_v2", "Eleven Multilingual v2", true),
+	})
+}
+
+// user answers who a key belongs to, of which only the subscription tells its
+// workspace.
+func (s *Sandbox) user(x *exchange) {
+	if !keyed(x) {
+		return
+	}
+	key := x.r.Header.Get("xi-api-key")
+	_, workspace, _ := strings.Cut(key, "@")
+	number := func(text string) int64 {
+		sum := sha256.Sum256([]byte(text))
+		return int64(binary.BigEndian.Uint32(sum[:]))
+	}
+	writeJSON(x.w, http.StatusOK, map[string]any{
+		"user_id": fmt.Sprintf("user_sandbox_%d", number(key)), "seat_type": "workspace_admin", "is_new_user": false,
+		"subscription": map[string]any{
+			"tier": "sandbox", "status": "active", "character_count": 0, "character_limit": 100_000,
+			"next_character_count_reset_unix": 1_800_000_000 + number(workspace),
+		},
 	})
 }
 

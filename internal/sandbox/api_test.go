@@ -15,6 +15,8 @@ func TestTheAPI(t *testing.T) {
 	}{
 		"models":                        {"GET", "/v1/models", "k", 200, `"model_id"`},
 		"models without a key":          {"GET", "/v1/models", "", 401, `invalid_api_key`},
+		"the user of a key":             {"GET", "/v1/user", "k", 200, `"next_character_count_reset_unix":`},
+		"the user of no key":            {"GET", "/v1/user", "", 401, `invalid_api_key`},
 		"a real key":                    {"GET", "/v1/models", "sk_abc", 401, `invalid_api_key`},
 		"another type":                  {"POST", "/v1/single-use-token/x", "k", 422, `"loc"`},
 		"another method":                {"GET", "/v1/single-use-token/realtime_scribe", "k", 405, `detail`},
@@ -45,5 +47,16 @@ func TestTheAPI(t *testing.T) {
 		if a.status != tt.status || !strings.Contains(a.raw, tt.holds) || a.header.Get("X-Farebox-Sandbox") != "true" {
 			t.Errorf("%s: %d %s %v", name, a.status, a.raw, a.header)
 		}
+	}
+}
+
+func TestWhatFollowsTheAtInAKeyIsItsWorkspace(t *testing.T) {
+	t.Parallel()
+	v := start(t)
+	renewal := func(key string) any {
+		return v.do(t, "GET", "/v1/user", key, "").body["subscription"].(map[string]any)["next_character_count_reset_unix"]
+	}
+	if renewal("a@one") != renewal("b@one") || renewal("a") != renewal("b") || renewal("a@one") == renewal("a@two") || renewal("a@one") == renewal("a") {
+		t.Error("workspaces are told apart otherwise")
 	}
 }

@@ -57,10 +57,7 @@ func (c *calls) begin(operation string, r *http.Request, fault *Fault) int {
 	if fault != nil {
 		call.Fault = fault.Kind
 	}
-	if key := r.Header.Get("xi-api-key"); key != "" {
-		sum := sha256.Sum256([]byte(key))
-		call.Key = hex.EncodeToString(sum[:])[:12]
-	}
+	call.Key = keyMark(r)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.seq++
@@ -68,6 +65,19 @@ func (c *calls) begin(operation string, r *http.Request, fault *Fault) int {
 	c.ring[c.seq%len(c.ring)] = call
 	c.first = max(c.first, c.seq-len(c.ring)+1)
 	return call.Seq
+}
+
+// markSize is how many hexadecimal digits of a key's SHA-256 stand for it.
+const markSize = 12
+
+// keyMark stands for the call's API key; "" where it has none.
+func keyMark(r *http.Request) string {
+	key := r.Header.Get("xi-api-key")
+	if key == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:])[:markSize]
 }
 
 // end adds the status, where the call is still kept.

@@ -67,7 +67,7 @@ func (s *Sandbox) listFaults(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Sandbox) addFault(w http.ResponseWriter, r *http.Request) {
 	var fault Fault
-	err := readJSON(w, r, &fault, "operation, fault, shape, times, delay_ms, retry_after_seconds")
+	err := readJSON(w, r, &fault, "operation, fault, shape, times, delay_ms, retry_after_seconds, token_type, key")
 	if err == nil {
 		err = s.Inject(fault)
 	}

@@ -2,6 +2,8 @@ package sandbox
 
 import (
 	"fmt"
+	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +19,15 @@ type Fault struct {
 	Times             int    `json:"times,omitempty"`    // how often; 0 until cleared
 	DelayMS           int    `json:"delay_ms,omitempty"` // before anything is answered
 	RetryAfterSeconds int    `json:"retry_after_seconds,omitempty"`
+	TokenType         string `json:"token_type,omitempty"` // for mints of this type alone
+	Key               string `json:"key,omitempty"`        // for calls with this API key alone, written as in the record of calls
+}
+
+// concerns reports whether a call is one that the fault is for.
+func (f *Fault) concerns(operation string, r *http.Request) bool {
+	return (f.Operation == operation || f.Operation == "*") &&
+		(f.TokenType == "" || operation == opMint && f.TokenType == r.PathValue("token_type")) &&
+		(f.Key == "" || f.Key == keyMark(r))
 }
 
 func (f *Fault) delay() time.Duration { return time.Duration(f.DelayMS) * time.Millisecond }
@@ -28,6 +39,8 @@ type faults struct {
 	mu     sync.Mutex
 	active []Fault
 }
+
+var markOfKey = regexp.MustCompile(fmt.Sprintf("^[0-9a-f]{%d}$", markSize))
 
 // Inject has the sandbox do f from now on, after what was injected before. A
 // fault that makes no sense is an error that says what would, and changes
@@ -56,6 +69,10 @@ func (f *faults) check(fault Fault) error {
 		return fmt.Errorf("fault must be one of %s", strings.Join(FaultKinds(), ", "))
 	case fault.Operation != "*" && !kind.shows(fault.Operation):
 		return fmt.Errorf("operation must be * or one of %s for the fault %s", strings.Join(kind.only, ", "), fault.Kind)
+	case fault.TokenType != "" && (fault.Operation != opMint || !slices.Contains(tokenTypes(), fault.TokenType)):
+		return fmt.Errorf("token_type is for mint alone, and must be one of %s", strings.Join(tokenTypes(), ", "))
+	case fault.Key != "" && !markOfKey.MatchString(fault.Key):
+		return fmt.Errorf("key must be the first %d hexadecimal digits of the API key's SHA-256, as calls show it", markSize)
 	case fault.Shape != "" && !slices.Contains(shapes(), fault.Shape):
 		return fmt.Errorf("shape must be one of %s", strings.Join(shapes(), ", "))
 	case fault.Shape != "" && kind.refusal == nil:
@@ -86,15 +103,15 @@ func (f *faults) list() []Fault {
 	return append([]Fault{}, f.active...)
 }
 
-// next takes one time of the oldest fault that the operation can show, or nil.
-func (f *faults) next(operation string) *Fault {
+// next takes one time of the oldest fault that the call can show, or nil.
+func (f *faults) next(operation string, r *http.Request) *Fault {
 	if operation == opUnknown {
 		return nil
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i, fault := range f.active {
-		if fault.Operation != operation && fault.Operation != "*" || !f.kinds[fault.Kind].shows(operation) {
+		if !fault.concerns(operation, r) || !f.kinds[fault.Kind].shows(operation) {
 			continue
 		}
 		if fault.Times == 1 {

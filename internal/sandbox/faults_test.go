@@ -275,3 +275,37 @@ func TestADroppedSocketEndsWithoutAWord(t *testing.T) {
 		t.Errorf("speech: closed with %d", code)
 	}
 }
+
+func TestAFaultCanBeForOneKeyAndOneTokenTypeAlone(t *testing.T) {
+	t.Parallel()
+	v := start(t)
+	mint := func(key, tokenType string) int {
+		return v.do(t, http.MethodPost, "/v1/single-use-token/"+tokenType, key, "").status
+	}
+	mint("one", "batch_scribe")
+	mark := v.Calls()[0].Key
+	for fault, want := range map[string][3]int{ // one's batch and realtime tokens, and two's batch ones
+		`{"operation":"mint","fault":"key_invalid","key":"` + mark + `"}`:                                        {401, 401, 200},
+		`{"operation":"*","fault":"plan_too_low","key":"` + mark + `"}`:                                          {402, 402, 200},
+		`{"operation":"mint","fault":"key_invalid","token_type":"batch_scribe"}`:                                 {401, 200, 401},
+		`{"operation":"mint","fault":"key_invalid","token_type":"batch_scribe","key":"` + mark + `"}`:            {401, 200, 200},
+		`{"operation":"signed_url","fault":"key_invalid","key":"` + mark + `"}`:                                  {200, 200, 200},
+		`{"operation":"mint","fault":"key_invalid","times":1,"token_type":"tts_websocket","key":"` + mark + `"}`: {200, 200, 200},
+	} {
+		v.ClearFaults()
+		if a := v.do(t, http.MethodPost, "/_sandbox/faults", "", fault); a.status != 204 {
+			t.Fatalf("%s: %d %s", fault, a.status, a.raw)
+		}
+		if got := [3]int{mint("one", "batch_scribe"), mint("one", "realtime_scribe"), mint("two", "batch_scribe")}; got != want {
+			t.Errorf("%s: %v, want %v", fault, got, want)
+		}
+	}
+	for _, body := range []string{
+		`{"operation":"mint","fault":"delay","delay_ms":1,"key":"one"}`, `{"operation":"mint","fault":"delay","delay_ms":1,"token_type":"one"}`,
+		`{"operation":"models","fault":"delay","delay_ms":1,"token_type":"batch_scribe"}`,
+	} {
+		if a := v.do(t, http.MethodPost, "/_sandbox/faults", "", body); a.status != 400 {
+			t.Errorf("%s: %d", body, a.status)
+		}
+	}
+}

@@ -12,6 +12,7 @@ func (s *Sandbox) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/v1/single-use-token/{token_type}", s.call(opMint, http.MethodPost, s.mint))
 	mux.Handle("/v1/models", s.call(opModels, http.MethodGet, s.models))
+	mux.Handle("/v1/user", s.call(opUser, http.MethodGet, s.user))
 	mux.Handle("/v1/convai/conversation/get-signed-url", s.call(opSignedURL, http.MethodGet, s.signedURL))
 	mux.Handle("/v1/convai/conversation/token", s.call(opConversationToken, http.MethodGet, s.conversationToken))
 	redeem := s.Redeem()

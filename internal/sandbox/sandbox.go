@@ -57,6 +57,7 @@ func New(cfg Config) (*Sandbox, error) {
 const (
 	opMint              = "mint"
 	opModels            = "models"
+	opUser              = "user"
 	opSignedURL         = "signed_url"
 	opConversationToken = "conversation_token"
 	opScribe            = "scribe"
@@ -67,7 +68,7 @@ const (
 
 // operations are those that faults can be for.
 func operations() []string {
-	return []string{opMint, opModels, opSignedURL, opConversationToken, opScribe, opSpeech, opTranscribe}
+	return []string{opMint, opModels, opUser, opSignedURL, opConversationToken, opScribe, opSpeech, opTranscribe}
 }
 
 // exchange is one call under way.
@@ -88,7 +89,7 @@ func (s *Sandbox) call(operation, method string, handle func(*exchange)) http.Ha
 			return
 		}
 		recorder := &statusRecorder{ResponseWriter: w}
-		fault := s.faults.next(operation)
+		fault := s.faults.next(operation, r)
 		// Recorded before it is answered, so that who has the answer finds it.
 		record := s.calls.begin(operation, r, fault)
 		defer func() {

@@ -74,9 +74,10 @@ func Check(ctx context.Context, cfg *config.Config, asJSON bool, w io.Writer) er
 	}
 	report, err := preflight.Run(ctx, preflight.Config{
 		Vendor: vendorclient.Config{
-			BaseURL: cfg.Vendor.BaseURL, APIKey: cfg.Vendor.APIKey,
+			BaseURL: cfg.Vendor.BaseURL,
 			Timeout: cfg.Vendor.Timeout, Concurrency: 1, UserAgent: "farebox", Now: time.Now, Log: c.log,
 		},
+		APIKeys: cfg.Vendor.APIKeys,
 		Redis: preflight.Redis{
 			Conn: c.redis, Prefix: cfg.Redis.Prefix, FixedOwner: c.fixedOwner,
 			Sentinel: sentinel(cfg.Redis), PoolOff: cfg.Pool.Max == 0,

@@ -102,8 +102,8 @@ func listenSandbox(cfg *config.Config, guard localguard.Guard, log *slog.Logger)
 // completeForDev fills in what dev makes up anew at each start.
 func completeForDev(cfg *config.Config, sandboxAddr string) {
 	cfg.Vendor.BaseURL = &url.URL{Scheme: "http", Host: sandboxAddr}
-	if cfg.Vendor.APIKey.IsZero() {
-		cfg.Vendor.APIKey = secret.New("sandbox")
+	if len(cfg.Vendor.APIKeys) == 0 {
+		cfg.Vendor.APIKeys = []secret.Text{secret.New("sandbox")}
 	}
 	if len(cfg.Secrets) == 0 {
 		cfg.Secrets = []secret.Text{secret.New(rand.Text() + rand.Text())}

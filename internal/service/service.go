@@ -69,6 +69,7 @@ const (
 // service is everything between the listeners and the vendor.
 type service struct {
 	board       *health.Board
+	ring        *keyring
 	vendor      *vendorclient.Client
 	dispenser   *dispenser.Dispenser
 	revocations *revocation.List
@@ -101,6 +102,10 @@ func open(cfg *config.Config, keys session.KeySource, log *slog.Logger, auditTo 
 	if err != nil {
 		return nil, err
 	}
+	if s.ring, err = openKeyring(cfg.Vendor, s.board, audit, log); err != nil {
+		return nil, err
+	}
+	metrics.KeysUsable(s.ring.Usable)
 	if err := s.openDispenser(cfg, hasher, log); err != nil {
 		return nil, err
 	}
@@ -154,7 +159,7 @@ func (s *service) openLogout(cfg *config.Config) (*handlers.Logout, error) {
 // openDispenser opens the vendor's client, Redis, and what stands between.
 func (s *service) openDispenser(cfg *config.Config, hasher *identity.Hasher, log *slog.Logger) (err error) {
 	s.vendor, err = vendorclient.New(vendorclient.Config{
-		BaseURL: cfg.Vendor.BaseURL, APIKey: cfg.Vendor.APIKey,
+		BaseURL: cfg.Vendor.BaseURL, Keys: s.ring.Ring,
 		Timeout: cfg.Vendor.Timeout, Concurrency: cfg.Vendor.Concurrency,
 		UserAgent: "farebox", Now: time.Now, Log: log,
 	})
@@ -176,7 +181,7 @@ func (s *service) openDispenser(cfg *config.Config, hasher *identity.Hasher, log
 		return err
 	}
 	s.dispenser, err = dispenser.New(dispenser.Config{
-		Vendor: s.vendor, VendorHost: cfg.Vendor.BaseURL.Host, APIKey: cfg.Vendor.APIKey,
+		Vendor: s.vendor, VendorHost: cfg.Vendor.BaseURL.Host, Keys: s.ring,
 		Shards: shards, Revocations: s.revocations, RequireRevocations: cfg.Session.RequireRevocation,
 		Secrets: cfg.Secrets, Hasher: hasher,
 		TokenLifetime: cfg.Vendor.TokenLifetime, ReplayWindow: cfg.Timing.ReplayWindow,
@@ -243,6 +248,7 @@ func (s *service) run(ctx context.Context, cfg *config.Config, group *httpserver
 	go s.dispenser.Run(background)
 	go s.revocations.Run(background)
 	go s.watchKeys(background)
+	go s.ring.watch(background)
 	if s.policyFile != nil {
 		go s.policyFile.Watch(background)
 	}

@@ -17,6 +17,9 @@ const (
 	EventDispensed    = "token_dispensed"
 	EventRefused      = "token_refused"
 	EventPolicyLoaded = "policy_loaded"   // outcome "ok" or "refused"
+	EventKeyAside     = "key_set_aside"   // an API key; outcome is why, type what for alone
+	EventKeyUsable    = "key_usable"      // one that was set aside works again
+	EventKeysLoaded   = "api_keys_loaded" // outcome "ok" or "refused"
 	EventRevoked      = "session_revoked" // outcome "ok", or "unconfirmed" where Redis has not said so
 )
 
@@ -26,6 +29,7 @@ type Entry struct {
 	Event       string
 	RequestID   string
 	Type        string // the token's type, "signed_url" or "conversation_token"
+	Key         string // an API key's position in the ring, from 1
 	Agent       string // the agent's id, as the policy names it; "" for tokens
 	Outcome     string // "ok", or the problem's code; "refused" for a policy
 	Source      string // where a token came from; "" for a refusal
@@ -54,6 +58,7 @@ type line struct {
 	RequestID   string    `json:"request_id,omitempty"`
 	Type        string    `json:"type,omitempty"`
 	Agent       string    `json:"agent,omitempty"`
+	Key         string    `json:"key,omitempty"`
 	Outcome     string    `json:"outcome,omitempty"`
 	Source      string    `json:"source,omitempty"`
 	SubjectHash string    `json:"sub_hash,omitempty"`
@@ -66,7 +71,7 @@ type line struct {
 // Record writes e.
 func (a *Audit) Record(_ context.Context, e Entry) {
 	text, err := json.Marshal(line{
-		Time: time.Now(), Event: e.Event, Audit: true, RequestID: e.RequestID, Type: e.Type, Agent: e.Agent,
+		Time: time.Now(), Event: e.Event, Audit: true, RequestID: e.RequestID, Type: e.Type, Agent: e.Agent, Key: e.Key,
 		Outcome: e.Outcome, Source: e.Source, SubjectHash: e.SubjectHash, SessionHash: e.SessionHash,
 		TokenIDHash: e.TokenIDHash, TokenSHA256: hash(e.Token), Client: e.Client,
 	})

@@ -12,12 +12,12 @@
 --                it is made, "d<fingerprint><answer>" once it is kept, and
 --                "q<fingerprint><entry>" where it came out of the pool
 --       1 more   the failure of the claim that this request waits on
---       the last is the pool
+--       the last are the pools that may be asked, in order
 -- ARGV  1 n  2 e  3 when the session was issued, or "" where it does not say
 --       4 claim id or ""  5 fingerprint  6 claim's life in ms
 --       7 the kept answer that is of no use and to be written over, or ""
 --       8 9 user interval in us and count  10 daily limit  11 12 global interval and count
---       13 "1" where the pool may be asked  14 fixed owner or ""
+--       13 how many pools there are  14 fixed owner or ""
 --       15 most age of a pooled token in us  16 replay window in ms
 -- Times are microseconds of this server's clock, since replicas' clocks differ;
 -- a session's own are its issuer's.
@@ -25,7 +25,8 @@ local n, e = tonumber(ARGV[1]), tonumber(ARGV[2])
 local issued, claim, fingerprint = ARGV[3], ARGV[4], ARGV[5]
 local keyed = claim ~= ''
 local attempts = 1 + n + e -- the keys before the first attempt's
-local values = redis.call('MGET', unpack(KEYS, 1, #KEYS - 1))
+local before_pools = #KEYS - tonumber(ARGV[13])
+local values = redis.call('MGET', unpack(KEYS, 1, before_pools))
 
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
@@ -89,9 +90,9 @@ if daily > 0 and used >= daily then return limited('per_user_daily') end
 if over(tat, user_interval, user_count) then return limited('per_user') end
 if over(global, global_interval, global_count) then return limited('global') end
 
-local who, sealed = '', ''
-if ARGV[13] == '1' then who = owner(ARGV[14]) end
-if who ~= '' then sealed = take(KEYS[#KEYS], who, now, tonumber(ARGV[15])) end
+local who, sealed, from = '', '', 0
+if #KEYS > before_pools then who = owner(ARGV[14]) end
+if who ~= '' then sealed, from = take_first(before_pools + 1, who, now, tonumber(ARGV[15])) end
 
 if user_count > 0 then tat = math.max(tat, now) + user_interval end
 if global_count > 0 then
@@ -109,4 +110,4 @@ if keyed then
     redis.call('SET', KEYS[attempts + 1], 'q' .. fingerprint .. sealed, 'PX', ARGV[16])
   end
 end
-return {'granted', now, '', tat, used, global, who, sealed}
+return {'granted', now, '', tat, used, global, who, sealed, from}

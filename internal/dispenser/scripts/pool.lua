@@ -12,3 +12,13 @@ local function take(pool, who, now, most_age)
   until not entry or good(entry, who, now, most_age)
   return entry and string.sub(entry, 49) or ''
 end
+
+-- Takes one out of the first of the pools, which are the keys from first on, that
+-- has one. Returns it, and which of them it was.
+local function take_first(first, who, now, most_age)
+  for i = first, #KEYS do
+    local sealed = take(KEYS[i], who, now, most_age)
+    if sealed ~= '' then return sealed, i - first + 1 end
+  end
+  return '', 0
+end

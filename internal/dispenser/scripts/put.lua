@@ -1,6 +1,7 @@
 -- Puts one token into the pool and ends its reservation. It must be of this
 -- server's time and life, young enough, and never given before by the vendor.
--- KEYS  1 the pool  2 reservations
+-- KEYS  1 the pool  2 reservations, of this pool or, where another key had to
+--       mint, of another
 --       and the token's hash under each of the secrets, where it was not
 --       remembered before
 -- ARGV  1 fixed owner or ""  2 who this server was when the time was read

@@ -1,10 +1,12 @@
--- Takes a token out of a pool for a caller of another shard, whose request was
+-- Takes a token out of pools for a caller of another shard, whose request was
 -- decided and charged there.
--- KEYS  1 the pool
+-- KEYS  the pools, in order
 -- ARGV  1 fixed owner or ""  2 most age of a pooled token in us
--- Answers who this server is, its time, and the sealed token or "".
+-- Answers who this server is, its time, the sealed token or "", and which pool
+-- it came out of.
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local who = owner(ARGV[1])
-local sealed = who ~= '' and take(KEYS[1], who, now, tonumber(ARGV[2])) or ''
-return {who, string.format('%.0f', now), sealed}
+local sealed, from = '', 0
+if who ~= '' then sealed, from = take_first(1, who, now, tonumber(ARGV[2])) end
+return {who, string.format('%.0f', now), sealed, string.format('%.0f', from)}
