@@ -404,7 +404,29 @@ func TestTheRingIsReplacedWithoutAFailedCall(t *testing.T) {
 	if token := mustMint(t, b); token.Key.Value().Reveal() != "four" || len(r.changes) != 1 {
 		t.Errorf("told %+v", r.changes)
 	}
-	for name, keys := range map[string][]string{"none": nil, "one twice": {"four", "x", "four"}, "line breaks": {"canary\r\nx: y"}, "an empty one": {""}} {
+	// One that is refused meanwhile is served by a key of the new ring, and nothing
+	// is told of a key that is gone.
+	release, begun = make(chan struct{}), make(chan struct{})
+	g.set("four", func(w http.ResponseWriter, r *http.Request) {
+		close(begun)
+		<-release
+		badKey(w, r)
+	})
+	late.Go(func() {
+		if token, err := b.mint(t); err != nil || token.Key.Value().Reveal() != "five" {
+			t.Errorf("the call under way was not served by the new key: %v", err)
+		}
+	})
+	<-begun
+	if err := r.Replace(texts([]string{"five"})); err != nil {
+		t.Fatal(err)
+	}
+	close(release)
+	late.Wait()
+	if len(r.changes) != 1 || !r.Usable()[0] {
+		t.Errorf("told %+v", r.changes)
+	}
+	for name, keys := range map[string][]string{"none": nil, "one twice": {"five", "x", "five"}, "line breaks": {"canary\r\nx: y"}, "an empty one": {""}} {
 		if err := r.Replace(texts(keys)); err == nil || strings.Contains(err.Error(), "canary") || len(r.Keys()) != 1 {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -433,5 +455,31 @@ func TestUnderLoadARefusedKeyFailsNobody(t *testing.T) {
 	load.Wait()
 	if r.Usable()[0] || len(r.changes) != 1 {
 		t.Errorf("told %+v", r.changes)
+	}
+}
+
+func TestUnderLoadAnotherRingFailsNobody(t *testing.T) {
+	t.Parallel()
+	b, r, g := ringClient(t, "one", "two")
+	var load sync.WaitGroup
+	for range 6 {
+		load.Go(func() {
+			for range 50 {
+				if _, err := b.mint(t); err != nil {
+					t.Errorf("a call failed: %v", err)
+				}
+			}
+		})
+	}
+	g.set("one", badKey)
+	for _, keys := range [][]string{{"three", "one"}, {"one", "four"}, {"five"}} {
+		if err := r.Replace(texts(keys)); err != nil {
+			t.Error(err)
+		}
+		mustMint(t, b)
+	}
+	load.Wait()
+	if token := mustMint(t, b); token.Key.Value().Reveal() != "five" {
+		t.Error("the last ring is not used")
 	}
 }

@@ -149,12 +149,15 @@ func TestDevHasAgentsCredentialsWithAPolicyFile(t *testing.T) {
 	if a := do(t, http.MethodGet, d.url+conversationTokenPath+"?agent_id=agent_1", h, ""); a.status != 200 || a.body["token"] == "" || a.body["conversation_id"] == "" {
 		t.Errorf("a token: %d %s", a.status, a.raw)
 	}
-	for fault, want := range map[string]struct {
+	for _, want := range []struct {
+		fault  string
 		status int
 		code   string
 	}{
-		"scope_missing": {503, "vendor_refused"}, "not_found": {502, "vendor_error"}, "no_token": {502, "vendor_error"}, "odd_token": {502, "vendor_error"}, "redirect": {502, "vendor_error"},
+		{"not_found", 502, "vendor_error"}, {"no_token", 502, "vendor_error"}, {"odd_token", 502, "vendor_error"}, {"redirect", 502, "vendor_error"},
+		{"scope_missing", 503, "vendor_refused"}, // the last, since the key is set aside for it
 	} {
+		fault := want.fault
 		for operation, path := range map[string]string{"signed_url": signedURLPath, "conversation_token": conversationTokenPath} {
 			if a := do(t, http.MethodPost, d.sandbox+"/_sandbox/faults", nil, fmt.Sprintf(`{"operation":%q,"fault":%q,"times":1}`, operation, fault)); a.status != 204 {
 				t.Fatalf("%s of %s: %d %s", fault, operation, a.status, a.raw)
