@@ -172,7 +172,8 @@ func takenOut(t *testing.T, h *house) {
 	h.replaceKeys("one", "two")
 	gate := make(chan struct{})
 	h.vendor.gate = gate
-	stop := h.run(h.open(h.withPool(1, 1)))
+	// A reservation would outlive the test.
+	stop := h.run(h.open(h.withPool(1, 1), func(cfg *options) { cfg.MintTimeout = time.Minute }))
 	h.eventually("a mint is under way", func() bool { return h.vendor.count() >= len(vendorclient.TokenTypes()) })
 	one := h.ring.Keys()[0].ID()
 	h.replaceKeys("two")
