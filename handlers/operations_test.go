@@ -215,10 +215,15 @@ func operations(t *testing.T) map[string]struct {
 		"GET /": {get("/", nil), anywhere.and(deeds{
 			"200": well, "404 not_found": amended(func(c *handlers.Config) { c.Page = nil }),
 		})},
-		"GET /sdk/farebox.js":   {get("/sdk/farebox.js", nil), published},
-		"GET /sdk/farebox.d.ts": {get("/sdk/farebox.d.ts", nil), published},
-		"GET /openapi.yaml":     {get("/openapi.yaml", nil), published},
-		"GET /health/live":      {get("/health/live", nil), anywhere.and(deeds{"200": well})},
+		"GET /sdk/farebox.js":         {get("/sdk/farebox.js", nil), published},
+		"GET /sdk/farebox.d.ts":       {get("/sdk/farebox.d.ts", nil), published},
+		"GET /sdk/farebox-voice.js":   {get("/sdk/farebox-voice.js", nil), published},
+		"GET /sdk/farebox-voice.d.ts": {get("/sdk/farebox-voice.d.ts", nil), published},
+		"GET /sdk/{folder}/{file}": {get("/sdk/audio/recorder.worklet.js", nil), published.and(deeds{
+			"404 not_found": asking(func(c *call) { c.path = "/sdk/audio/nonsense.js" }),
+		})},
+		"GET /openapi.yaml": {get("/openapi.yaml", nil), published},
+		"GET /health/live":  {get("/health/live", nil), anywhere.and(deeds{"200": well})},
 		"GET /health/ready": {get("/health/ready", nil), anywhere.and(deeds{"200": well, "503": func(t *testing.T, good call) answer {
 			s := everything(t)
 			s.board.Drain()
@@ -288,6 +293,7 @@ func TestEachRouteIsDescribedAndEachPathIsARoute(t *testing.T) {
 	routes := map[string]bool{"POST /dev/session": true} // dev adds it
 	for _, route := range everything(t).handler.(*echo.Echo).Routes() {
 		path := regexp.MustCompile(`:(\w+)`).ReplaceAllString(route.Path, "{$1}")
+		path = regexp.MustCompile(`^/sdk/\w+/[\w.]+$`).ReplaceAllString(path, "/sdk/{folder}/{file}")
 		if route.Method != http.MethodHead && path != "/dev/session" && !apidoc.Beyond(path) {
 			routes[route.Method+" "+path] = true
 		}
