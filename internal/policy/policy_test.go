@@ -218,14 +218,18 @@ func TestExpressionsSeeTheClaimsAsTheyAre(t *testing.T) {
 	}
 }
 
-func TestThePoliciesInTheREADMEAreGood(t *testing.T) {
+func TestThePoliciesInTheDocumentsAreGood(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
+	var documents []byte
+	for _, path := range []string{"../../README.md", "../../docs/policy.md"} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		documents = append(documents, text...)
 	}
-	examples := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(readme, -1)
-	if len(examples) < 4 {
+	examples := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(documents, -1)
+	if len(examples) < 5 {
 		t.Fatalf("only %d examples", len(examples))
 	}
 	for _, example := range examples {
