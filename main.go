@@ -99,7 +99,7 @@ func serve(ctx context.Context, args []string, _, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return service.Serve(ctx, cfg, stderr)
+	return service.Serve(ctx, cfg, thisBuild(), stderr)
 }
 
 func dev(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -110,7 +110,7 @@ func dev(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return service.Dev(ctx, cfg, listenAll, stdout, stderr)
+	return service.Dev(ctx, cfg, thisBuild(), listenAll, stdout, stderr)
 }
 
 func check(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -208,8 +208,13 @@ func healthcheck(ctx context.Context, args []string, _, stderr io.Writer) error 
 }
 
 func printVersion(_ context.Context, _ []string, stdout, _ io.Writer) error {
-	_, err := fmt.Fprintf(stdout, "farebox %s, commit %s, %s\n", version, cmp.Or(commit, builtFrom(), "unknown"), runtime.Version())
+	build := thisBuild()
+	_, err := fmt.Fprintf(stdout, "farebox %s, commit %s, %s\n", build.Version, build.Commit, runtime.Version())
 	return err
+}
+
+func thisBuild() service.Build {
+	return service.Build{Version: version, Commit: cmp.Or(commit, builtFrom(), "unknown")}
 }
 
 // builtFrom is the commit as the Go tool has noted it, or "".

@@ -28,6 +28,11 @@ const (
 	conversationTokenType = "conversation_token"
 )
 
+// Handed are the names that all that is handed out has in the audit.
+func Handed() []string {
+	return append(vendorclient.TokenTypeNames(), signedURLType, conversationTokenType)
+}
+
 type signedURLBody struct {
 	SignedURL string `json:"signed_url"`
 	ExpiresAt string `json:"expires_at"` // RFC 3339, UTC, whole seconds

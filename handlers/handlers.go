@@ -74,6 +74,7 @@ type Config struct {
 	Agents    Agents
 	Hasher    *identity.Hasher
 	Audit     Auditor
+	Observer  Observer // nil: nobody is told
 	Board     *health.Board
 	Page      *web.Page // nil: no page
 	Logout    *Logout   // nil: no back-channel logout
@@ -101,7 +102,8 @@ type server struct {
 	Config
 	origins   origins
 	failures  *failures
-	published map[string]http.Handler // readable from every origin, by path
+	routes    map[string]func(ctx context.Context, status int, took time.Duration) // told of answers, by route
+	published map[string]http.Handler                                              // readable from every origin, by path
 }
 
 // New returns the handler of the public listener.
@@ -109,6 +111,9 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Verifier == nil || cfg.Policy == nil || cfg.Dispenser == nil || cfg.Agents == nil || cfg.Hasher == nil || cfg.Audit == nil ||
 		cfg.Board == nil || cfg.Addresses == nil || cfg.RequestTimeout <= 0 || cfg.Now == nil || cfg.Log == nil {
 		return nil, errors.New("handlers: a required field is missing")
+	}
+	if cfg.Observer == nil {
+		cfg.Observer = unobserved{}
 	}
 	failures, err := newFailures(cfg.Now)
 	if err != nil {
@@ -147,6 +152,7 @@ func New(cfg Config) (http.Handler, error) {
 	for _, route := range cfg.Routes {
 		e.Any(route.Pattern, echo.WrapHandler(route.Handler))
 	}
+	s.observeRoutes(e)
 	return e, nil
 }
 

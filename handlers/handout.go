@@ -38,11 +38,15 @@ func (s *server) handOut(
 	if err != nil {
 		refused := toRefusal(err)
 		entry.Outcome = outcome(refused)
+		if !refused.quiet {
+			s.Observer.Refused(entry.Type, string(refused.Code), refused.Code.Blame())
+		}
 		s.Audit.Record(c.Request().Context(), entry)
 		return refused
 	}
 	entry.Event, entry.Outcome, entry.Source, entry.Token = telemetry.EventDispensed, "ok", string(grant.Source), grant.Token
 	s.Audit.Record(c.Request().Context(), entry)
+	s.Observer.Dispensed(entry.Type, entry.Source)
 
 	h := c.Response().Header()
 	h.Set("Cache-Control", "no-store")

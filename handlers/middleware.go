@@ -39,9 +39,11 @@ func (s *server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := next(c); err != nil {
 			c.Error(err)
 		}
+		took := s.Now().Sub(start)
+		s.observerOf(c.Path())(c.Request().Context(), c.Response().Status, took)
 		s.Log.LogAttrs(c.Request().Context(), s.levelOf(c), "request",
 			slog.String("request_id", id), slog.String("method", knownMethod(c.Request().Method)), slog.String("route", c.Path()),
-			slog.Int("status", c.Response().Status), slog.Float64("duration_ms", float64(s.Now().Sub(start).Microseconds())/1000),
+			slog.Int("status", c.Response().Status), slog.Float64("duration_ms", float64(took.Microseconds())/1000),
 			slog.String("client", client))
 		return nil
 	}

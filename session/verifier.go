@@ -19,6 +19,7 @@ type Config struct {
 	Memory         int64               // about how many bytes remembered JWTs may take; 0: 64 MiB
 	Keys           KeySource
 	Now            func() time.Time
+	Observer       Observer // nil: nobody is told
 }
 
 // Verifier verifies session JWTs, and remembers those that were good until they
@@ -54,6 +55,9 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 	if cfg.Memory == 0 {
 		cfg.Memory = defaultMemory
 	}
+	if cfg.Observer == nil {
+		cfg.Observer = unobserved{}
+	}
 	memory, err := newMemory(cfg.Memory)
 	if err != nil {
 		return nil, err
@@ -68,24 +72,31 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 //
 // Only a token with a good signature is ever called expired.
 func (v *Verifier) Verify(ctx context.Context, raw string) (*Principal, error) {
-	return v.verify(ctx, raw, false)
+	return v.observe(v.verify(ctx, raw, false))
 }
 
 // VerifySuspect is Verify for a caller from where much junk comes. It takes a
 // good JWT as well, but never waits for keys, and all suspects together get one
 // processor: ErrKeysUnavailable and ErrOverloaded come sooner.
 func (v *Verifier) VerifySuspect(ctx context.Context, raw string) (*Principal, error) {
-	return v.verify(ctx, raw, true)
+	return v.observe(v.verify(ctx, raw, true))
 }
 
-func (v *Verifier) verify(ctx context.Context, raw string, suspect bool) (*Principal, error) {
+// verify also reports whether raw was known already.
+func (v *Verifier) verify(ctx context.Context, raw string, suspect bool) (p *Principal, known bool, err error) {
 	if len(raw) > maxSize {
-		return nil, invalid("too large")
+		return nil, false, invalid("too large")
 	}
 	now := v.cfg.Now()
-	if known, ok := v.memory.find(raw, v.cfg.Keys); ok {
-		return v.unlessExpired(known, now)
+	if p, known = v.memory.find(raw, v.cfg.Keys); known {
+		p, err = v.unlessExpired(p, now)
+		return p, true, err
 	}
+	p, err = v.verifyNew(ctx, raw, now, suspect)
+	return p, false, err
+}
+
+func (v *Verifier) verifyNew(ctx context.Context, raw string, now time.Time, suspect bool) (*Principal, error) {
 	e, err := open(raw, v.cfg.Keys.Algorithms(), sessionTypes)
 	if err != nil {
 		return nil, err

@@ -32,6 +32,8 @@ type Config struct {
 	Now         func() time.Time
 	Log         *slog.Logger
 
+	// Observer is told of calls; nil where nobody is.
+	Observer Observer
 	// Transport carries the calls; nil for one of the client's own.
 	Transport http.RoundTripper
 	// Sleep waits for d or until ctx ends; nil for the real thing.
@@ -69,6 +71,9 @@ func New(cfg Config) (*Client, error) {
 	}
 	if cfg.Transport == nil {
 		cfg.Transport = newTransport(cfg.Concurrency)
+	}
+	if cfg.Observer == nil {
+		cfg.Observer = unobserved{}
 	}
 	if cfg.Sleep == nil {
 		cfg.Sleep = sleep

@@ -58,7 +58,7 @@ func (c *Client) obtain(ctx context.Context, o order) (Credential, error) {
 		t, refused := c.cfg.Keys.next(o, tried)
 		switch {
 		case refused != nil && failed == nil:
-			return Credential{}, refused
+			return Credential{}, c.notCalled(refused)
 		case refused != nil:
 			if failed.Kind.Refused() {
 				failed.RetryAfter = refused.RetryAfter
@@ -123,17 +123,17 @@ func (c *Client) obtainOnce(ctx context.Context, o order, key *Key) (Credential,
 	// While it is open nobody queues: who waits behind a vendor that is away
 	// waits for nothing.
 	if remaining := c.breaker.RemainingDelay(); c.breaker.IsOpen() && remaining > 0 {
-		return Credential{}, o.breakerOpen(remaining)
+		return Credential{}, c.notCalled(o.breakerOpen(remaining))
 	}
 	free, err := c.turn(ctx, o)
 	if err != nil {
-		return Credential{}, err
+		return Credential{}, c.notCalled(err)
 	}
 	defer free()
 	if !c.breaker.TryAcquirePermit() {
-		return Credential{}, o.breakerOpen(c.breaker.RemainingDelay())
+		return Credential{}, c.notCalled(o.breakerOpen(c.breaker.RemainingDelay()))
 	}
-	made, err := c.call(ctx, o, key)
+	made, err := c.observedCall(ctx, o, key)
 	switch {
 	case err == nil || !err.Kind.down():
 		c.breaker.RecordSuccess()

@@ -61,6 +61,7 @@ func (d *Dispenser) mintBespoke(ctx context.Context, b *Bespoke) (vendorclient.C
 			d.observeBespoke(err)
 			return vendorclient.Credential{}, afterRepeats(try, err)
 		case d.cfg.Now().Sub(made.RequestedAt) > b.Lifetime-MinimumLife:
+			d.discard("", DiscardExpired)
 			return vendorclient.Credential{}, tookTooLong()
 		}
 		d.cfg.VendorState.Up()
@@ -68,6 +69,7 @@ func (d *Dispenser) mintBespoke(ctx context.Context, b *Bespoke) (vendorclient.C
 			return made, nil
 		}
 		d.warnOfRepeat(b.Name)
+		d.discard("", DiscardRepeated)
 	}
 	return vendorclient.Credential{}, ErrRepeatedToken
 }

@@ -61,7 +61,8 @@ type Config struct {
 	MintConcurrency int
 
 	VendorState Observer
-	PoolState   Observer // down where Redis does not say who it is
+	PoolState   Observer        // down where Redis does not say who it is
+	Discards    DiscardObserver // nil: nobody is told
 	Now         func() time.Time
 	Log         *slog.Logger
 }

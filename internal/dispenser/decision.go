@@ -30,7 +30,8 @@ type decision struct {
 	sealed  []byte // replay: the kept answer; granted: a token out of a pool, or nil
 	pooled  bool   // sealed is as a pool has it, of one of keys
 	keys    []*vendorclient.Key
-	failure error // failed: what the claim that was waited on ended with
+	dropped dropped // granted: what the pools had that was not good
+	failure error   // failed: what the claim that was waited on ended with
 	limited limit.Name
 	states  []limit.State // granted, limited
 }
@@ -91,13 +92,13 @@ func parseDecision(reply any, limits limit.Limits, pools []*vendorclient.Key) (d
 		d.pooled, d.sealed, d.keys = r.text(2) == "q", []byte(r.text(3)), pools
 	case d.outcome == outcomeFailed && len(fields) == 3:
 		d.failure = decodeFailure(r.text(2))
-	case d.outcome == outcomeGranted && len(fields) == 9, d.outcome == outcomeLimited && len(fields) == 6:
+	case d.outcome == outcomeGranted && len(fields) == 10, d.outcome == outcomeLimited && len(fields) == 6:
 		d.limited = limit.Name(r.text(2))
 		d.states = states(limits, r.micros(3), int(r.number(4)), r.micros(5), d.now)
 		if d.outcome == outcomeLimited {
 			break
 		}
-		d.owner = r.text(6)
+		d.owner, d.dropped = r.text(6), parseDropped(r.text(9))
 		if sealed := r.text(7); sealed != "" {
 			d.pooled, d.sealed, d.keys = true, []byte(sealed), only(pools, r.number(8))
 		}

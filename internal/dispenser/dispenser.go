@@ -44,6 +44,9 @@ func New(cfg Config) (*Dispenser, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	if cfg.Discards == nil {
+		cfg.Discards = unwatched{}
+	}
 	local, err := newLocalLimits(cfg.Now)
 	if err != nil {
 		return nil, err
@@ -122,6 +125,9 @@ func (d *Dispenser) Dispense(ctx context.Context, req Request) (Grant, error) {
 	grant, err := d.attend(ctx, a)
 	// It may have been ended while the token was made.
 	if err == nil && d.cfg.Revocations.Ended(a.marks) {
+		if grant.Source != SourceReplay {
+			d.discard(a.Type, DiscardEnded)
+		}
 		return Grant{}, ErrSessionEnded
 	}
 	return grant, err
@@ -154,6 +160,7 @@ func (d *Dispenser) dispense(ctx context.Context, a *attempt) (Grant, error) {
 		case outcomeGranted:
 			d.local.record(a)
 			d.refill.asked(ctx, a, decision)
+			d.noteDropped(a.Type, decision.dropped)
 			a.pooled = decision.sealed
 			if decision.pooled {
 				grant, err := d.openKept(a, decision)
@@ -162,6 +169,7 @@ func (d *Dispenser) dispense(ctx context.Context, a *attempt) (Grant, error) {
 					return grant, nil
 				}
 				d.cfg.Log.WarnContext(ctx, "a token of the pool cannot be used; minting one", "error", err)
+				d.discard(a.Type, DiscardUnusable)
 			}
 			grant, err := d.serve(ctx, a, decision)
 			if errors.Is(err, errClaimLost) {

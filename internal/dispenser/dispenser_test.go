@@ -188,6 +188,7 @@ func suite(t *testing.T, owner string, but map[string]string, connect func(*test
 	maps.Copy(tests, endedSuite)
 	maps.Copy(tests, bespokeSuite)
 	maps.Copy(tests, ringSuite)
+	maps.Copy(tests, discardSuite)
 	for name := range but {
 		if tests[name] == nil {
 			t.Errorf("there is no test %q", name)

@@ -31,6 +31,7 @@ func (d *Dispenser) serve(ctx context.Context, a *attempt, decision decision) (G
 	}
 	sealed, err := d.seal.sealAnswer(a, toKept(made), decision.at(made.RequestedAt))
 	if err != nil {
+		d.discard(a.Type, DiscardUnusable)
 		return Grant{}, fmt.Errorf("dispenser: seal an answer: %w", err)
 	}
 	kept, err := d.store.settle(ctx, a, sealed)
@@ -45,6 +46,7 @@ func (d *Dispenser) serve(ctx context.Context, a *attempt, decision decision) (G
 		return grant, nil
 	}
 	if !kept {
+		d.discard(a.Type, DiscardClaimLost)
 		return Grant{}, errClaimLost
 	}
 	return grant, nil
@@ -70,6 +72,7 @@ func (d *Dispenser) takeElsewhere(ctx context.Context, a *attempt) vendorclient.
 		return vendorclient.Token{}
 	}
 	got, err := d.store.take(ctx, fullest.shard, a.Type, pools)
+	d.noteDropped(a.Type, got.dropped)
 	if err != nil || len(got.sealed) == 0 {
 		fullest.ready.Store(0)
 		return vendorclient.Token{}
@@ -79,6 +82,7 @@ func (d *Dispenser) takeElsewhere(ctx context.Context, a *attempt) vendorclient.
 	value, key, mintedAt, err := d.seal.openPooled(got.keys, a.Type, got.sealed)
 	if err != nil {
 		d.cfg.Log.WarnContext(ctx, "a token of the pool cannot be used; minting one", "error", err)
+		d.discard(a.Type, DiscardUnusable)
 		return vendorclient.Token{}
 	}
 	return vendorclient.Token{Value: value, Type: a.Type, RequestedAt: got.clock.local(mintedAt), Key: key}
@@ -93,6 +97,7 @@ func (d *Dispenser) mintToken(ctx context.Context, t vendorclient.TokenType) (ve
 			return vendorclient.Token{}, afterRepeats(try, err)
 		case d.cfg.Now().Sub(token.RequestedAt) > d.cfg.TokenLifetime-d.cfg.ReplayWindow-MinimumLife:
 			// It took so long that the caller would have too little of it.
+			d.discard(t, DiscardExpired)
 			return vendorclient.Token{}, tookTooLong()
 		case d.seen.firstAnywhere(ctx, token.Value):
 			if d.refill.moods[t].worked() {
@@ -101,6 +106,7 @@ func (d *Dispenser) mintToken(ctx context.Context, t vendorclient.TokenType) (ve
 			return token, nil
 		}
 		d.warnOfRepeat(string(t))
+		d.discard(t, DiscardRepeated)
 	}
 	return vendorclient.Token{}, ErrRepeatedToken
 }
@@ -125,6 +131,7 @@ func (d *Dispenser) mint(t vendorclient.TokenType) (vendorclient.Token, error) {
 			return token, nil
 		}
 		d.warnOfRepeat(string(t))
+		d.discard(t, DiscardRepeated)
 	}
 	return vendorclient.Token{}, ErrRepeatedToken
 }
@@ -153,39 +160,53 @@ func (d *Dispenser) warnOfRepeat(name string) {
 // what false says, the token counts as handed out; so does that of a key which
 // the vendor refuses now, or which was taken out of the ring.
 func (d *Dispenser) keepSpare(ctx context.Context, token vendorclient.Token, where *stock, reserved *slot) bool {
-	if d.cfg.Pool.Max == 0 || !slices.Contains(d.cfg.Keys.Good(token.Type), token.Key) {
-		return false
+	why := d.putSpare(ctx, token, where, reserved)
+	if why == "" {
+		return true
+	}
+	if why == DiscardRepeated {
+		d.warnOfRepeat(string(token.Type))
+	} else {
+		d.cfg.Log.DebugContext(ctx, "a token did not come into the pool; it is thrown away", "because", why)
+	}
+	d.discard(token.Type, why)
+	return false
+}
+
+// putSpare returns why a token did not certainly come into the pool; "" where it
+// did.
+func (d *Dispenser) putSpare(ctx context.Context, token vendorclient.Token, where *stock, reserved *slot) Discard {
+	if d.cfg.Pool.Max == 0 {
+		return DiscardNoPool
+	}
+	if !slices.Contains(d.cfg.Keys.Good(token.Type), token.Key) {
+		return DiscardKeyRefused
 	}
 	shards, err := d.cfg.Shards.All(ctx)
 	if err != nil {
-		return false
+		return DiscardNoPool
 	}
 	if where == nil {
 		where = d.refill.neediest(token.Type, shards)
 	}
 	c := where.clock.Load()
 	if c == nil {
-		return false
+		return DiscardNoPool
 	}
 	f := fresh{of: token.Type, pool: token.Key, clock: c, mintedAt: c.at(token.RequestedAt), reserved: reserved}
 	if f.sealed, err = d.seal.sealPooled(token, f.mintedAt); err != nil {
-		d.cfg.Log.Error("a token cannot be sealed", "error", err)
-		return false
+		d.cfg.Log.ErrorContext(ctx, "a token cannot be sealed", "error", err)
+		return DiscardUnusable
 	}
 	became, err := d.store.putNew(ctx, where.shard, f, d.seen.hashesOf(token.Value), where.most)
 	switch {
 	case err != nil:
-		d.cfg.Log.Debug("a token may not have come into the pool; it is thrown away", "error", err)
-	case became == putRepeated:
-		d.warnOfRepeat(string(token.Type))
+		return DiscardUnclear
 	case became != putKept:
-		d.cfg.Log.Debug("a token did not come into the pool; it is thrown away", "because", became)
-	}
-	if err != nil || became != putKept {
-		return false
+		return Discard(became)
 	}
 	where.ready.Add(1)
-	return true
+	return ""
 }
 
 func (d *Dispenser) observeVendor(err error) {

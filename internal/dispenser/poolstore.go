@@ -51,9 +51,11 @@ func demandKey(sh *shard.Shard, pool *vendorclient.Key, t vendorclient.TokenType
 
 // reservation is what a replica was allotted of the pool's refill.
 type reservation struct {
-	clock *clock  // nil where the server does not say who it is: then there is no pool
-	ready int     // tokens in the pool
-	slots []*slot // one for each token to mint
+	clock   *clock // nil where the server does not say who it is: then there is no pool
+	ready   int    // tokens in the pool
+	target  int    // how many there are to be
+	dropped dropped
+	slots   []*slot // one for each token to mint
 }
 
 // slot is a place in a pool that is kept for a token under way.
@@ -90,7 +92,7 @@ func (s *store) reserve(ctx context.Context, sh *shard.Shard, t vendorclient.Tok
 	}
 	asOf := s.cfg.Now()
 	fields, err := shard.Texts(reply)
-	if err != nil || len(fields) != 4 {
+	if err != nil || len(fields) != 6 {
 		return reservation{}, shard.ErrOddAnswer
 	}
 	if fields[0] == "" {
@@ -99,6 +101,8 @@ func (s *store) reserve(ctx context.Context, sh *shard.Shard, t vendorclient.Tok
 	r := reservation{clock: &clock{owner: fields[0], now: parseMicros(fields[1]), asOf: asOf}}
 	mint, _ := strconv.Atoi(fields[2])
 	r.ready, _ = strconv.Atoi(fields[3])
+	r.target, _ = strconv.Atoi(fields[4])
+	r.dropped = parseDropped(fields[5])
 	for i := range mint {
 		r.slots = append(r.slots, &slot{round.pool, fmt.Sprint(round.id, ":", i+1)})
 	}
@@ -149,10 +153,10 @@ func (s *store) put(ctx context.Context, sh *shard.Shard, f fresh, most int) (st
 	return became, err
 }
 
-// What becomes of a token that is put, beside that it may not fit.
+// What becomes of a token that is put: it is kept, or else why it was thrown away.
 const (
 	putKept     = "kept"
-	putRepeated = "repeated"
+	putRepeated = string(DiscardRepeated)
 )
 
 // take takes a sealed token out of the first of the pools that has one, for a
@@ -164,21 +168,22 @@ func (s *store) take(ctx context.Context, sh *shard.Shard, t vendorclient.TokenT
 	}
 	asOf := s.cfg.Now()
 	fields, err := shard.Texts(reply)
-	if err != nil || len(fields) != 4 {
+	if err != nil || len(fields) != 5 {
 		return taken{}, shard.ErrOddAnswer
 	}
 	from, _ := strconv.ParseInt(fields[3], 10, 64)
 	return taken{
 		clock:  clock{owner: fields[0], now: parseMicros(fields[1]), asOf: asOf},
-		sealed: []byte(fields[2]), keys: only(pools, from),
+		sealed: []byte(fields[2]), keys: only(pools, from), dropped: parseDropped(fields[4]),
 	}, nil
 }
 
 // taken is what came out of a pool.
 type taken struct {
-	clock  clock
-	sealed []byte              // empty where there was nothing
-	keys   []*vendorclient.Key // the one whose pool it was
+	clock   clock
+	sealed  []byte              // empty where there was nothing
+	keys    []*vendorclient.Key // the one whose pool it was
+	dropped dropped
 }
 
 // free ends a reservation that brought no token for the pool.

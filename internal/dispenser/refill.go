@@ -35,13 +35,14 @@ type refiller struct {
 	mu     sync.Mutex
 	stocks map[vendorclient.TokenType][]*stock // by shard, as these become known
 	away   map[int]string                      // shards without a pool, and why
+	fenced map[int]bool                        // whether a shard's server says who it is, of those that were asked
 }
 
 func newRefiller(d *Dispenser) *refiller {
 	r := &refiller{
 		d: d, replica: randomID(), slots: make(chan struct{}, d.cfg.MintConcurrency),
 		moods:  map[vendorclient.TokenType]*mood{},
-		stocks: map[vendorclient.TokenType][]*stock{}, away: map[int]string{},
+		stocks: map[vendorclient.TokenType][]*stock{}, away: map[int]string{}, fenced: map[int]bool{},
 	}
 	for _, t := range vendorclient.TokenTypes() {
 		r.moods[t] = &mood{took: firstGuess}
@@ -158,7 +159,8 @@ func (r *refiller) round(ctx context.Context, s *stock) time.Duration {
 		least: s.least, most: s.most, unsure: s.unsureOf(pool),
 	}
 	got, err := r.d.store.reserve(ctx, s.shard, s.of, r.replica, this)
-	s.learn(this, got, err)
+	s.learn(r.d.cfg.Now(), this, got, err)
+	r.d.noteDropped(s.of, got.dropped)
 	for range slots - len(got.slots) {
 		<-r.slots
 	}
@@ -267,6 +269,9 @@ const redisIsAway = "redis is away"
 func (r *refiller) report(sh *shard.Shard, fenced bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err == nil {
+		r.fenced[sh.Index] = fenced
+	}
 	switch {
 	case err != nil:
 		r.away[sh.Index] = redisIsAway

@@ -46,6 +46,11 @@ const (
 	SourceReplay Source = "replay"
 )
 
+// Sources are all sources.
+func Sources() []string {
+	return []string{string(SourcePool), string(SourceMint), string(SourceReplay)}
+}
+
 // Grant is a credential handed out.
 type Grant struct {
 	Token secret.Text            // or what else was asked for

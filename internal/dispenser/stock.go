@@ -20,6 +20,8 @@ type stock struct {
 	wake        chan struct{} // there may be something to do
 	// ready is how many tokens lie there, as far as this replica knows.
 	ready  atomic.Int64
+	target atomic.Int64          // how many there are to be
+	seen   atomic.Int64          // when Redis last told both, in Unix nanoseconds
 	clock  atomic.Pointer[clock] // the server's, as it was last told
 	unsure *refillRound          // the last round, where its answer was lost; its loop's own
 
@@ -66,11 +68,13 @@ func (s *stock) unsureOf(pool *vendorclient.Key) *refillRound {
 }
 
 // learn keeps what a round brought to light.
-func (s *stock) learn(round refillRound, got reservation, err error) {
+func (s *stock) learn(now time.Time, round refillRound, got reservation, err error) {
 	switch {
 	case err == nil:
 		s.unsure = nil
 		s.ready.Store(int64(got.ready))
+		s.target.Store(int64(got.target))
+		s.seen.Store(now.UnixNano())
 		s.clock.Store(got.clock)
 	case s.unsure == nil:
 		round.unsure = nil

@@ -74,6 +74,19 @@ var kinds = map[Code]struct {
 // Codes are all codes, sorted.
 func Codes() []Code { return slices.Sorted(maps.Keys(kinds)) }
 
+// Blame is whose doing a problem is, for counting: "client", "server" or
+// "vendor".
+func (c Code) Blame() string {
+	switch c {
+	case VendorError, VendorUnavailable, VendorRefused, RequestInProgress:
+		return "vendor" // an attempt is still being made where the vendor takes its time
+	case InternalError, SessionKeysUnavailable, Overloaded:
+		return "server"
+	default:
+		return "client"
+	}
+}
+
 // Answer is one problem. Only Code is required.
 type Answer struct {
 	Code       Code

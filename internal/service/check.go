@@ -125,7 +125,7 @@ func (c *checker) sessionConfig() (preflight.SessionConfig, error) {
 	if err != nil {
 		return preflight.SessionConfig{}, err
 	}
-	verifier, err := newVerifier(c.cfg.Session, c.keys)
+	verifier, err := newVerifier(c.cfg.Session, c.keys, nil)
 	if err != nil {
 		return preflight.SessionConfig{}, err
 	}

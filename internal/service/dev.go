@@ -29,7 +29,7 @@ const sandboxName = "sandbox"
 // Dev runs everything in one process until ctx ends: the sandbox vendor, an
 // embedded Redis, and, where sessions are not signed elsewhere, a demo sign-in.
 // It never takes a real key.
-func Dev(ctx context.Context, cfg *config.Config, listenAll bool, stdout, stderr io.Writer) error {
+func Dev(ctx context.Context, cfg *config.Config, build Build, listenAll bool, stdout, stderr io.Writer) error {
 	log := newLogger(cfg.Log, stderr)
 	var guard localguard.Guard
 	if listenAll {
@@ -46,7 +46,7 @@ func Dev(ctx context.Context, cfg *config.Config, listenAll bool, stdout, stderr
 	if err != nil {
 		return err
 	}
-	s, err := open(cfg, keys, log, stderr, func(public *handlers.Config) {
+	s, err := open(cfg, build, keys, log, stderr, func(public *handlers.Config) {
 		public.Addresses = addressOfCaller
 		public.Guard = guard.Check
 		public.Origins = append(public.Origins, localOrigins{guard})

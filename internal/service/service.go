@@ -34,7 +34,7 @@ import (
 )
 
 // Serve runs the production service until ctx ends, and drains it.
-func Serve(ctx context.Context, cfg *config.Config, stderr io.Writer) error {
+func Serve(ctx context.Context, cfg *config.Config, build Build, stderr io.Writer) error {
 	log := newLogger(cfg.Log, stderr)
 	boundMemory(memlimit.FromCgroup, log)
 	if cfg.Redis.Embedded {
@@ -44,7 +44,7 @@ func Serve(ctx context.Context, cfg *config.Config, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s, err := open(cfg, keys, log, stderr, nil)
+	s, err := open(cfg, build, keys, log, stderr, nil)
 	if err != nil {
 		return err
 	}
@@ -70,6 +70,7 @@ const (
 type service struct {
 	board       *health.Board
 	ring        *keyring
+	metrics     *telemetry.Metrics
 	vendor      *vendorclient.Client
 	dispenser   *dispenser.Dispenser
 	revocations *revocation.List
@@ -85,12 +86,11 @@ type service struct {
 
 // open builds a service. What is down at the start does not stop it. amend may
 // add to the public endpoints' configuration.
-func open(cfg *config.Config, keys session.KeySource, log *slog.Logger, auditTo io.Writer, amend func(*handlers.Config)) (_ *service, err error) {
+func open(cfg *config.Config, build Build, keys session.KeySource, log *slog.Logger, auditTo io.Writer, amend func(*handlers.Config)) (_ *service, err error) {
 	s := &service{board: health.NewBoard(time.Now, log), keys: keys}
 	audit := telemetry.NewAudit(auditTo)
-	metrics := telemetry.NewMetrics()
-	metrics.SessionKeysAge(s.keysAge(time.Now()))
-	s.ops = handlers.NewOps(s.board, metrics.Handler())
+	s.metrics = newMetrics(build)
+	s.ops = handlers.NewOps(s.board, s.metrics.Handler())
 	defer func() {
 		if err != nil {
 			s.close()
@@ -105,11 +105,10 @@ func open(cfg *config.Config, keys session.KeySource, log *slog.Logger, auditTo 
 	if s.ring, err = openKeyring(cfg.Vendor, s.board, audit, log); err != nil {
 		return nil, err
 	}
-	metrics.KeysUsable(s.ring.Usable)
 	if err := s.openDispenser(cfg, hasher, log); err != nil {
 		return nil, err
 	}
-	verifier, err := newVerifier(cfg.Session, keys)
+	verifier, err := newVerifier(cfg.Session, keys, s.metrics)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +117,7 @@ func open(cfg *config.Config, keys session.KeySource, log *slog.Logger, auditTo 
 	}
 	public := handlers.Config{
 		Verifier: verifier, Policy: s.policy, Dispenser: s.dispenser, Agents: s.vendor, Hasher: hasher,
-		Audit: audit, Board: s.board,
+		Audit: audit, Observer: s.metrics, Board: s.board,
 		Cookie: cfg.Session.Cookie, Header: cfg.Session.Header,
 		Origins: origins(cfg.Web.AllowedOrigins), PublicURL: cfg.Web.PublicURL,
 		TrustedProxies: cfg.Web.TrustedProxies, ClientIPHeader: cfg.Web.ClientIPHeader,
@@ -137,6 +136,7 @@ func open(cfg *config.Config, keys session.KeySource, log *slog.Logger, auditTo 
 			return nil, err
 		}
 	}
+	s.addGauges(cfg)
 	s.public, err = handlers.New(public)
 	return s, err
 }
@@ -161,7 +161,7 @@ func (s *service) openDispenser(cfg *config.Config, hasher *identity.Hasher, log
 	s.vendor, err = vendorclient.New(vendorclient.Config{
 		BaseURL: cfg.Vendor.BaseURL, Keys: s.ring.Ring,
 		Timeout: cfg.Vendor.Timeout, Concurrency: cfg.Vendor.Concurrency,
-		UserAgent: "farebox", Now: time.Now, Log: log,
+		UserAgent: "farebox", Observer: vendorObserver{s.metrics}, Now: time.Now, Log: log,
 	})
 	if err != nil {
 		return err
@@ -187,7 +187,7 @@ func (s *service) openDispenser(cfg *config.Config, hasher *identity.Hasher, log
 		TokenLifetime: cfg.Vendor.TokenLifetime, ReplayWindow: cfg.Timing.ReplayWindow,
 		RequestTimeout: cfg.Timing.RequestTimeout, MintTimeout: cfg.Vendor.Timeout,
 		Pool: pool, MintConcurrency: cfg.Vendor.Concurrency,
-		VendorState: s.board.Lamp("vendor", false), PoolState: s.poolLamp(cfg),
+		VendorState: s.board.Lamp("vendor", false), PoolState: s.poolLamp(cfg), Discards: s.metrics,
 		Now: time.Now, Log: log,
 	})
 	return err
@@ -366,11 +366,11 @@ func newKeySource(cfg config.Session, log *slog.Logger) (session.KeySource, erro
 	}
 }
 
-func newVerifier(cfg config.Session, keys session.KeySource) (*session.Verifier, error) {
+func newVerifier(cfg config.Session, keys session.KeySource, observer session.Observer) (*session.Verifier, error) {
 	return session.NewVerifier(session.Config{
 		Issuer: cfg.Issuer, Audiences: cfg.Audiences, RequiredClaims: cfg.RequiredClaims,
 		SubjectClaim: cfg.SubjectClaim, SessionIDClaim: cfg.SessionIDClaim,
 		Leeway: cfg.Leeway, MaxLifetime: cfg.MaxLifetime,
-		Keys: keys, Now: time.Now,
+		Keys: keys, Now: time.Now, Observer: observer,
 	})
 }

@@ -110,4 +110,4 @@ if keyed then
     redis.call('SET', KEYS[attempts + 1], 'q' .. fingerprint .. sealed, 'PX', ARGV[16])
   end
 end
-return {'granted', now, '', tat, used, global, who, sealed, from}
+return {'granted', now, '', tat, used, global, who, sealed, from, dropped()}

@@ -1,16 +1,26 @@
 -- An entry of the pool: owner (32), time of minting in us (16), sealed token.
-local function good(entry, who, now, most_age)
+-- Why it is not good, or nil where it is.
+local function fault(entry, who, now, most_age)
+  if string.sub(entry, 1, 32) ~= who then return 'fenced' end
   local age = now - (tonumber(string.sub(entry, 33, 48)) or math.huge)
-  return string.sub(entry, 1, 32) == who and age >= 0 and age <= most_age
+  if age < 0 or age > most_age then return 'expired' end
 end
+
+-- Counts what is dropped: "<fenced> <expired>", or "" for none.
+local fenced, expired = 0, 0
+local function count(why)
+  if why == 'fenced' then fenced = fenced + 1 else expired = expired + 1 end
+end
+local function dropped() return fenced + expired > 0 and fenced .. ' ' .. expired or '' end
 
 -- Takes the oldest good token out of a pool, and what is not good with it.
 local function take(pool, who, now, most_age)
-  local entry
-  repeat
-    entry = redis.call('LPOP', pool)
-  until not entry or good(entry, who, now, most_age)
-  return entry and string.sub(entry, 49) or ''
+  while true do
+    local entry = redis.call('LPOP', pool)
+    local why = entry and fault(entry, who, now, most_age)
+    if not why then return entry and string.sub(entry, 49) or '' end
+    count(why)
+  end
 end
 
 -- Takes one out of the first of the pools, which are the keys from first on, that

@@ -14,7 +14,8 @@ local function text(number) return string.format('%.0f', number) end
 local who = owner(ARGV[1])
 local entry = ARGV[2] .. ARGV[3] .. ARGV[4]
 if ARGV[8] ~= '' then redis.call('ZREM', KEYS[2], ARGV[8]) end
-if who == '' or not good(entry, who, now, tonumber(ARGV[5])) then return 'unfit' end
+local why = who == '' and 'fenced' or fault(entry, who, now, tonumber(ARGV[5]))
+if why then return why end
 if redis.call('LLEN', KEYS[1]) >= tonumber(ARGV[6]) then return 'full' end
 if #KEYS > 2 then
   local seen = redis.call('EXISTS', unpack(KEYS, 3)) > 0

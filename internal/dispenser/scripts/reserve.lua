@@ -10,17 +10,21 @@
 --       10 the first part of reservations' ids
 --       11 that of an earlier round whose answer was lost, or ""  12 what it asked for
 --       13 14 margin and spread, as the planning has them
--- Answers who this server is, its time, how many to mint and how many are there.
+-- Answers who this server is, its time, how many to mint, how many are there and
+-- are to be, and what was dropped.
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local function text(number) return string.format('%.0f', number) end
 local who = owner(ARGV[1])
-if who == '' then return {'', text(now), '0', '0'} end
+if who == '' then return {'', text(now), '0', '0', '0', ''} end
 
 local entry = redis.call('LINDEX', KEYS[1], 0)
-while entry and not good(entry, who, now, tonumber(ARGV[2])) do
+local why = entry and fault(entry, who, now, tonumber(ARGV[2]))
+while why do
+  count(why)
   redis.call('LPOP', KEYS[1])
   entry = redis.call('LINDEX', KEYS[1], 0)
+  why = entry and fault(entry, who, now, tonumber(ARGV[2]))
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', text(now))
 if ARGV[11] ~= '' then
@@ -51,4 +55,4 @@ local there, coming = redis.call('LLEN', KEYS[1]), redis.call('ZCARD', KEYS[2])
 local mint = math.max(math.min(target - there - coming, tonumber(ARGV[8])), 0)
 for i = 1, mint do redis.call('ZADD', KEYS[2], text(now + tonumber(ARGV[9])), ARGV[10] .. i) end
 if mint > 0 then redis.call('PEXPIRE', KEYS[2], text(math.ceil(tonumber(ARGV[9]) / 1000))) end
-return {who, text(now), text(mint), text(there)}
+return {who, text(now), text(mint), text(there), text(target), dropped()}
