@@ -22,8 +22,8 @@ func readyStatus(r health.Report) int {
 }
 
 // NewOps returns the handler of the operators' listener. metrics answers
-// /metrics.
-func NewOps(board *health.Board, metrics http.Handler) http.Handler {
+// /metrics, and what more there is follows.
+func NewOps(board *health.Board, metrics http.Handler, more ...Route) http.Handler {
 	e := newEcho()
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
 		c.Response().Header().Set(echo.HeaderXRequestID, newRequestID())
@@ -31,6 +31,9 @@ func NewOps(board *health.Board, metrics http.Handler) http.Handler {
 	}
 	e.GET("/livez", func(c echo.Context) error { return c.NoContent(http.StatusOK) })
 	e.GET("/metrics", echo.WrapHandler(metrics))
+	for _, route := range more {
+		e.Any(route.Pattern, echo.WrapHandler(route.Handler))
+	}
 	e.GET("/readyz", func(c echo.Context) error {
 		report := board.Report()
 		c.Response().Header().Set("Cache-Control", "no-store")

@@ -41,12 +41,17 @@ type Config struct {
 	// for none.
 	PolicyFile string
 
+	// AuditFile takes audit lines and could be appended to when it was looked at;
+	// "" for the log.
+	AuditFile string
+
 	// Secrets key the hashes of identities and seal the answers kept for
 	// replay: the first writes, all read.
 	Secrets []secret.Text
 
 	Listen        string // public listener, host:port
 	OpsListen     string // operators' listener; "" for none
+	PPROF         bool   // profiles on the operators' listener
 	SandboxListen string // the sandbox vendor's listener
 
 	TLSCertFile, TLSKeyFile string // serve TLS where set, both or neither

@@ -252,7 +252,7 @@ func TestOneFaultInAnOtherwiseGoodEnvironment(t *testing.T) {
 		"no proxy":                                 {[]string{"FAREBOX_TRUSTED_PROXIES=,"}, "FAREBOX_TRUSTED_PROXIES"},
 		"a list as the client's address":           {[]string{"FAREBOX_CLIENT_IP_HEADER=X-Forwarded-For"}, "FAREBOX_CLIENT_IP_HEADER"},
 		"the cookies as the client's address":      {[]string{"FAREBOX_CLIENT_IP_HEADER=cookie"}, "FAREBOX_CLIENT_IP_HEADER"},
-		"a setting not supported yet":              {[]string{"FAREBOX_PPROF=true"}, "FAREBOX_PPROF"},
+		"a switch that is neither":                 {[]string{"FAREBOX_PPROF=on"}, "FAREBOX_PPROF"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

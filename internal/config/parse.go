@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -238,6 +239,22 @@ func parseOrigins(text string) ([]Origin, error) {
 func parseFile(path string) (string, error) {
 	_, err := readFile(path)
 	return path, err
+}
+
+// parseAppendable asks for a file that can be appended to, or made.
+func parseAppendable(path string) (string, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return "", errors.New("names something that is no file")
+	}
+	const ownerAlone = 0o600
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, ownerAlone)
+	switch {
+	case os.IsNotExist(err):
+		return "", errors.New("names a file in a folder that does not exist")
+	case err != nil:
+		return "", errors.New("names a file that cannot be written")
+	}
+	return path, file.Close()
 }
 
 // parsePublicKeys reads the file as the verifier will.

@@ -34,12 +34,6 @@ var (
 	serveOnly       = []Command{Serve}
 )
 
-// unbuilt are names of settings that this version does not know how to honour.
-// They are refused rather than taken and forgotten.
-var unbuilt = []string{
-	"FAREBOX_PPROF", "FAREBOX_AUDIT_FILE",
-}
-
 // Names are all names that Load knows, the …_FILE forms included.
 func Names() []string {
 	var names []string
@@ -231,6 +225,11 @@ var settings = []setting{
 		Name: "FAREBOX_LOG_FORMAT", commands: []Command{Serve, Dev, Sandbox},
 		read: readInto(func(c *Config, v string) { c.Log.Format = v }, parseOneOf("json", "text")),
 	},
+	{
+		Name: "FAREBOX_PPROF", Default: "false", commands: servingCommands,
+		read: readInto(func(c *Config, v bool) { c.PPROF = v }, parseTrueFalse),
+	},
+	{Name: "FAREBOX_AUDIT_FILE", commands: redisCommands, read: readInto(func(c *Config, v string) { c.AuditFile = v }, parseAppendable)},
 }
 
 // usedBy reports whether command reads the setting of this name.

@@ -30,8 +30,6 @@ func (l *loader) refuseUnknown() {
 	known := Names()
 	for _, name := range names {
 		switch {
-		case slices.Contains(unbuilt, strings.TrimSuffix(name, "_FILE")), slices.Contains(unbuilt, name):
-			l.fault(name, "is not supported by this version; unset it")
 		case l.command == Dev && slices.Contains(known, name) && !usedBy(strings.TrimSuffix(name, "_FILE"), Dev) && !usedBy(name, Dev):
 			l.fault(name, "is not for dev, whose vendor is the sandbox and whose addresses are its own; unset it")
 		case !strings.HasPrefix(name, "FAREBOX_"), slices.Contains(known, name), l.ofKubernetes(name):

@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -138,8 +139,24 @@ func TestARefusedKeyAndARedisThatIsAwayAreInTheMetrics(t *testing.T) {
 			t.Errorf("%s%v = %v", name, labels, got)
 		}
 	}
+	r.printed(`"event":"key_set_aside","audit":true,"key":"(1)","outcome":"credits_exhausted"`)
 	if key, redis := value(m["farebox_key_usable"]), value(m["farebox_redis_up"]); key != 0 || redis != 0 {
 		t.Errorf("key usable %v, redis up %v", key, redis)
+	}
+}
+
+func TestProfilesAreOnTheOperatorsListenerAloneAndOnlyWhereTurnedOn(t *testing.T) {
+	t.Parallel()
+	for _, on := range []bool{true, false} {
+		d := startDev(t, fmt.Sprint("FAREBOX_PPROF=", on))
+		for _, path := range []string{"/debug/pprof/", "/debug/pprof/goroutine", "/debug/pprof/cmdline"} {
+			if a := do(t, http.MethodGet, d.ops+path, nil, ""); (a.status == http.StatusOK) != on {
+				t.Errorf("on %v: %s answers %d", on, path, a.status)
+			}
+			if a := do(t, http.MethodGet, d.url+path, nil, ""); a.status != http.StatusNotFound {
+				t.Errorf("on %v: %s of the public listener answers %d", on, path, a.status)
+			}
+		}
 	}
 }
 

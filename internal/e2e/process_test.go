@@ -116,6 +116,7 @@ func launch(t *testing.T, cmd *exec.Cmd) *process {
 		}
 		_ = cmd.Process.Kill()
 		<-p.done
+		p.checkLines()
 		if t.Failed() {
 			t.Logf("%s %s printed:\n%s", filepath.Base(cmd.Path), strings.Join(cmd.Args[1:], " "), p.text())
 		}

@@ -24,6 +24,12 @@ func Revoke(ctx context.Context, cfg *config.Config, ending revocation.Ending, a
 		return config.Faults{{Setting: "REDIS_URL", Mend: "must be the Redis of the replicas; memory: is inside another process"}}
 	}
 	log := newLogger(cfg.Log, auditTo)
+	board := health.NewBoard(time.Now, log)
+	audit, closeAudit, err := openAudit(cfg.AuditFile, auditTo, board, log)
+	if err != nil {
+		return err
+	}
+	defer closeAudit()
 	hasher, err := identity.NewHasher(cfg.Secrets)
 	if err != nil {
 		return err
@@ -33,7 +39,7 @@ func Revoke(ctx context.Context, cfg *config.Config, ending revocation.Ending, a
 		return err
 	}
 	defer redis.Close()
-	shards, err := openShards(cfg, redis, health.NewBoard(time.Now, log), revokeTimeout, log)
+	shards, err := openShards(cfg, redis, board, revokeTimeout, log)
 	if err != nil {
 		return err
 	}
@@ -46,7 +52,7 @@ func Revoke(ctx context.Context, cfg *config.Config, ending revocation.Ending, a
 	// be taken for good.
 	ending.At = time.Now().Add(cfg.Session.Leeway)
 	err = list.End(ctx, ending)
-	telemetry.NewAudit(auditTo).Record(ctx, revoked(hasher, ending, err))
+	audit.Record(ctx, revoked(hasher, ending, err))
 	switch {
 	case errors.Is(err, revocation.ErrUnconfirmed):
 		return errors.New("redis has it, but none of its replicas said so in time: do it again")

@@ -88,14 +88,17 @@ type service struct {
 // add to the public endpoints' configuration.
 func open(cfg *config.Config, build Build, keys session.KeySource, log *slog.Logger, auditTo io.Writer, amend func(*handlers.Config)) (_ *service, err error) {
 	s := &service{board: health.NewBoard(time.Now, log), keys: keys}
-	audit := telemetry.NewAudit(auditTo)
 	s.metrics = newMetrics(build)
-	s.ops = handlers.NewOps(s.board, s.metrics.Handler())
+	s.ops = handlers.NewOps(s.board, s.metrics.Handler(), profiles(cfg.PPROF)...)
 	defer func() {
 		if err != nil {
 			s.close()
 		}
 	}()
+	audit, err := s.openAudit(cfg.AuditFile, auditTo, log)
+	if err != nil {
+		return nil, err
+	}
 	s.keysLamp = s.board.Lamp("session_keys", true)
 	s.observeKeys()
 	hasher, err := identity.NewHasher(cfg.Secrets)
