@@ -75,6 +75,7 @@ type Config struct {
 	Hasher    *identity.Hasher
 	Audit     Auditor
 	Observer  Observer // nil: nobody is told
+	Tracer    Tracer   // nil: nothing is traced
 	Board     *health.Board
 	Page      *web.Page // nil: no page
 	Logout    *Logout   // nil: no back-channel logout

@@ -93,7 +93,7 @@ func (s *server) dispense(c echo.Context, entry *telemetry.Entry, read func(echo
 	if err != nil {
 		return dispenser.Grant{}, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), s.RequestTimeout)
+	ctx, cancel := context.WithTimeout(telemetry.WithRequestID(r.Context(), entry.RequestID), s.RequestTimeout)
 	defer cancel()
 	req := dispenser.Request{
 		Issuer: principal.Issuer, Subject: principal.Subject,

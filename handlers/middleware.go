@@ -36,9 +36,11 @@ func (s *server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		client := c.RealIP()
 		c.Set(arrivalKey, &arrival{requestID: id, client: client})
 		c.Response().Header().Set(echo.HeaderXRequestID, id)
+		end := s.trace(c)
 		if err := next(c); err != nil {
 			c.Error(err)
 		}
+		end(c.Response().Status)
 		took := s.Now().Sub(start)
 		s.observerOf(c.Path())(c.Request().Context(), c.Response().Status, took)
 		s.Log.LogAttrs(c.Request().Context(), s.levelOf(c), "request",

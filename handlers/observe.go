@@ -2,6 +2,8 @@ package handlers
 
 import (
 	"context"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -18,6 +20,13 @@ type Observer interface {
 	// Refused is told of what was not, "" where it is not known what, with the
 	// problem's code and its blame.
 	Refused(what, reason, blame string)
+}
+
+// Tracer begins the spans of requests. It is safe for concurrent use.
+type Tracer interface {
+	// Request begins a span in the trace that header names. The context is the
+	// request's from then on, and the function ends the span.
+	Request(ctx context.Context, header http.Header, method, route string) (context.Context, func(status int))
 }
 
 type unobserved struct{}
@@ -39,6 +48,20 @@ func (s *server) observeRoutes(e *echo.Echo) {
 			s.routes[route.Path] = s.Observer.Route(route.Path)
 		}
 	}
+}
+
+// trace begins the span of a request, and returns what ends it.
+func (s *server) trace(c echo.Context) (end func(status int)) {
+	if s.Tracer == nil || strings.HasPrefix(c.Path(), "/health/") {
+		return func(int) {}
+	}
+	r, route := c.Request(), c.Path()
+	if s.routes[route] == nil {
+		route = otherRoute
+	}
+	ctx, end := s.Tracer.Request(r.Context(), r.Header, knownMethod(r.Method), route)
+	c.SetRequest(r.WithContext(ctx))
+	return end
 }
 
 func (s *server) observerOf(route string) func(context.Context, int, time.Duration) {

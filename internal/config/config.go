@@ -36,6 +36,7 @@ type Config struct {
 	Timing  Timing
 	Pool    Pool
 	Log     Log
+	Tracing Tracing
 
 	// PolicyFile names a policy file that was good when it was looked at; ""
 	// for none.

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -242,8 +243,18 @@ func TestOneFaultInAnOtherwiseGoodEnvironment(t *testing.T) {
 		"an age that leaves too little":            {[]string{"FAREBOX_POOL_MAX_AGE=9m1s"}, "FAREBOX_POOL_MAX_AGE"},
 		"a least pool above the most":              {[]string{"FAREBOX_POOL_MIN=5", "FAREBOX_POOL_MAX=4"}, "FAREBOX_POOL_MIN"},
 		"both listeners at one address":            {[]string{"FAREBOX_LISTEN=:9090"}, "FAREBOX_OPS_LISTEN"},
-		"traces, which are not made yet":           {[]string{"OTEL_TRACES_EXPORTER=otlp"}, "OTEL_TRACES_EXPORTER"},
-		"an address for traces":                    {[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT"},
+		"another exporter of traces":               {[]string{"OTEL_TRACES_EXPORTER=zipkin"}, "OTEL_TRACES_EXPORTER"},
+		"traces by grpc":                           {[]string{"OTEL_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc"}, "OTEL_EXPORTER_OTLP_PROTOCOL"},
+		"no address for traces":                    {[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT"},
+		"a password for traces":                    {[]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=https://u:p@collector/v1/traces"}, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"},
+		"headers that are none":                    {[]string{"OTEL_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_HEADERS=x"}, "OTEL_EXPORTER_OTLP_HEADERS"},
+		"a header of two lines":                    {[]string{"OTEL_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_HEADERS=x=a%0Ab"}, "OTEL_EXPORTER_OTLP_HEADERS"},
+		"a certificate for traces":                 {[]string{"OTEL_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_CERTIFICATE=x"}, "OTEL_EXPORTER_OTLP_CERTIFICATE"},
+		"compressed traces":                        {[]string{"OTEL_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_COMPRESSION=gzip"}, "OTEL_EXPORTER_OTLP_COMPRESSION"},
+		"no time for traces":                       {[]string{"OTEL_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_TIMEOUT=10s"}, "OTEL_EXPORTER_OTLP_TIMEOUT"},
+		"an unknown sampler":                       {[]string{"OTEL_TRACES_EXPORTER=otlp", "OTEL_TRACES_SAMPLER=most"}, "OTEL_TRACES_SAMPLER"},
+		"a share of traces over all":               {[]string{"OTEL_TRACES_EXPORTER=otlp", "OTEL_TRACES_SAMPLER=traceidratio", "OTEL_TRACES_SAMPLER_ARG=2"}, "OTEL_TRACES_SAMPLER_ARG"},
+		"another context of traces":                {[]string{"OTEL_TRACES_EXPORTER=otlp", "OTEL_PROPAGATORS=b3"}, "OTEL_PROPAGATORS"},
 		"a proxy that is everybody":                {[]string{"FAREBOX_TRUSTED_PROXIES=10.0.0.0/8,0.0.0.0/0"}, "FAREBOX_TRUSTED_PROXIES"},
 		"a proxy that is everybody of IPv6":        {[]string{"FAREBOX_TRUSTED_PROXIES=::/0"}, "FAREBOX_TRUSTED_PROXIES"},
 		"a proxy by name":                          {[]string{"FAREBOX_TRUSTED_PROXIES=proxy.example"}, "FAREBOX_TRUSTED_PROXIES"},
@@ -485,5 +496,36 @@ func TestDevWithABackEndsKeysNeedsToKnowItsSessions(t *testing.T) {
 		if len(got) != len(tt.want) {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+}
+
+func TestTracesGoWhereOpenTelemetrysSettingsSay(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		env  []string
+		want config.Tracing
+	}{
+		"nowhere by itself":  {nil, config.Tracing{}},
+		"nowhere":            {[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://c:4318", "OTEL_TRACES_EXPORTER=none"}, config.Tracing{}},
+		"nowhere for nobody": {[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://c:4318", "OTEL_SDK_DISABLED=true"}, config.Tracing{}},
+		"to this host": {[]string{"OTEL_TRACES_EXPORTER=otlp"},
+			config.Tracing{Endpoint: "http://localhost:4318/v1/traces", Timeout: 10 * time.Second, Share: 1, Skippable: true}},
+		"to an address for all": {[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://c:4318/x", "OTEL_TRACES_SAMPLER=traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.1"},
+			config.Tracing{Endpoint: "http://c:4318/x/v1/traces", Timeout: 10 * time.Second, Share: .1}},
+		"to one for traces": {[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://c:4318", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=https://t/in", "OTEL_EXPORTER_OTLP_TIMEOUT=50", "OTEL_TRACES_SAMPLER=always_off"},
+			config.Tracing{Endpoint: "https://t/in", Timeout: 50 * time.Millisecond}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := config.Load(test.env, config.Dev)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Tracing.Headers = nil
+			if !reflect.DeepEqual(c.Tracing, test.want) {
+				t.Errorf("%+v, want %+v", c.Tracing, test.want)
+			}
+		})
 	}
 }

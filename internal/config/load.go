@@ -91,18 +91,6 @@ func (l *loader) portBecomesListen() {
 	l.values["FAREBOX_LISTEN"] = net.JoinHostPort(host, port)
 }
 
-// refuseTracing reports OpenTelemetry's own settings where they ask for traces.
-func (l *loader) refuseTracing() {
-	if l.values["OTEL_TRACES_EXPORTER"] == "none" || strings.EqualFold(l.values["OTEL_SDK_DISABLED"], "true") {
-		return
-	}
-	for _, name := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_TRACES_EXPORTER"} {
-		if l.values[name] != "" {
-			l.fault(name, "asks for traces, which this version does not make; unset it, or set OTEL_TRACES_EXPORTER=none")
-		}
-	}
-}
-
 type loader struct {
 	command   Command
 	listenAll bool
@@ -211,7 +199,7 @@ func (l *loader) checkTogether(c *Config) {
 	if l.command != Serve && l.command != Dev {
 		return
 	}
-	l.refuseTracing()
+	l.readTracing(c)
 	l.checkPool(c)
 	if l.command == Dev && !l.listenAll {
 		l.keepOnLoopback("FAREBOX_LISTEN", c.Listen, ", or start dev with --listen-all")

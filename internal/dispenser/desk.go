@@ -16,8 +16,8 @@ import (
 // that nobody waits for is a spare one.
 type desk struct {
 	// mint has the vendor make one token that it never gave before, within a
-	// time of its own.
-	mint func(t vendorclient.TokenType) (vendorclient.Token, error)
+	// time of its own. ctx never ends, and says for whom it is begun.
+	mint func(ctx context.Context, t vendorclient.TokenType) (vendorclient.Token, error)
 	// spare takes a token that was made for a caller who has gone.
 	spare func(token vendorclient.Token)
 
@@ -40,7 +40,7 @@ type minted struct {
 	err   error
 }
 
-func newDesk(mint func(vendorclient.TokenType) (vendorclient.Token, error), spare func(vendorclient.Token)) *desk {
+func newDesk(mint func(context.Context, vendorclient.TokenType) (vendorclient.Token, error), spare func(vendorclient.Token)) *desk {
 	d := &desk{mint: mint, spare: spare, lines: map[vendorclient.TokenType]*line{}}
 	for _, t := range vendorclient.TokenTypes() {
 		d.lines[t] = &line{}
@@ -58,7 +58,7 @@ func (d *desk) wait(ctx context.Context, t vendorclient.TokenType) (vendorclient
 	if l.calls < l.waiting.Len() {
 		l.calls++
 		d.ended.Go(func() {
-			if token, isSpare, _ := d.fetch(t); isSpare {
+			if token, isSpare, _ := d.fetch(context.WithoutCancel(ctx), t); isSpare {
 				d.spare(token)
 			}
 		})
@@ -87,13 +87,13 @@ func (d *desk) stock(t vendorclient.TokenType) (token vendorclient.Token, isSpar
 	d.mu.Lock()
 	d.lines[t].calls++
 	d.mu.Unlock()
-	return d.fetch(t)
+	return d.fetch(context.Background(), t)
 }
 
 // fetch makes one call, which is counted already, and hands what comes of it to
 // the first who waits.
-func (d *desk) fetch(t vendorclient.TokenType) (token vendorclient.Token, isSpare bool, err error) {
-	m := d.call(t)
+func (d *desk) fetch(ctx context.Context, t vendorclient.TokenType) (token vendorclient.Token, isSpare bool, err error) {
+	m := d.call(ctx, t)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	l := d.lines[t]
@@ -134,12 +134,12 @@ func (l *line) refused(m minted) bool {
 }
 
 // call is one call; no request's own recovery stands above its goroutine.
-func (d *desk) call(t vendorclient.TokenType) (m minted) {
+func (d *desk) call(ctx context.Context, t vendorclient.TokenType) (m minted) {
 	defer func() {
 		if r := recover(); r != nil {
 			m.err = fmt.Errorf("dispenser: a mint panicked with a %T", r)
 		}
 	}()
-	m.token, m.err = d.mint(t)
+	m.token, m.err = d.mint(ctx, t)
 	return m
 }

@@ -22,7 +22,7 @@ type press struct {
 
 func newPress() *press {
 	p := &press{calls: make(chan chan minted, 100), spare: make(chan vendorclient.Token, 100)}
-	p.desk = newDesk(func(vendorclient.TokenType) (vendorclient.Token, error) {
+	p.desk = newDesk(func(context.Context, vendorclient.TokenType) (vendorclient.Token, error) {
 		end := make(chan minted)
 		p.calls <- end
 		m := <-end

@@ -141,7 +141,7 @@ func (c *checker) revocations(hasher *identity.Hasher) (*revocation.List, error)
 	if c.cfg.Redis.Embedded {
 		return nil, nil
 	}
-	shards, err := openShards(c.cfg, c.redis, health.NewBoard(time.Now, c.log), preflight.RedisTimeout, c.log)
+	shards, err := openShards(c.cfg, c.redis, health.NewBoard(time.Now, c.log), nil, preflight.RedisTimeout, c.log)
 	if err != nil {
 		return nil, err
 	}

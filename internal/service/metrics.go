@@ -46,12 +46,23 @@ func (s *service) addGauges(cfg *config.Config) {
 	}
 }
 
-// vendorObserver tells the metrics of vendor calls.
-type vendorObserver struct{ metrics *telemetry.Metrics }
+// vendorObserver tells metrics and traces of vendor calls.
+type vendorObserver struct {
+	metrics *telemetry.Metrics
+	tracing *telemetry.Tracing // nil where nothing is traced
+}
 
 func (o vendorObserver) Call(ctx context.Context, call vendorclient.Call) (context.Context, func(vendorclient.Ending)) {
-	began := time.Now()
+	began, endSpan := time.Now(), func(string, int) {}
+	if o.tracing != nil {
+		ctx, endSpan = o.tracing.Call(ctx, call.Method, call.URL)
+	}
 	return ctx, func(ending vendorclient.Ending) {
+		failed := ending.Outcome
+		if failed == "ok" {
+			failed = ""
+		}
+		endSpan(failed, ending.Status)
 		o.metrics.CallEnded(ctx, call.Operation, ending.Outcome, time.Since(began))
 	}
 }

@@ -21,9 +21,9 @@ func openRedis(cfg *config.Config) (*redisconn.Conn, error) {
 
 // openShards returns Redis' shards; a call to them may take timeout, 0 for the
 // short one of requests.
-func openShards(cfg *config.Config, redis *redisconn.Conn, board *health.Board, timeout time.Duration, log *slog.Logger) (*shard.Set, error) {
+func openShards(cfg *config.Config, redis *redisconn.Conn, board *health.Board, tracer shard.Tracer, timeout time.Duration, log *slog.Logger) (*shard.Set, error) {
 	return shard.New(shard.Config{
-		Redis: redis, Prefix: cfg.Redis.Prefix, Timeout: timeout, State: board.Lamp("redis", false), Log: log,
+		Redis: redis, Prefix: cfg.Redis.Prefix, Timeout: timeout, State: board.Lamp("redis", false), Tracer: tracer, Log: log,
 	})
 }
 

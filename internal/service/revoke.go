@@ -39,7 +39,7 @@ func Revoke(ctx context.Context, cfg *config.Config, ending revocation.Ending, a
 		return err
 	}
 	defer redis.Close()
-	shards, err := openShards(cfg, redis, board, revokeTimeout, log)
+	shards, err := openShards(cfg, redis, board, nil, revokeTimeout, log)
 	if err != nil {
 		return err
 	}

@@ -71,6 +71,7 @@ type service struct {
 	board       *health.Board
 	ring        *keyring
 	metrics     *telemetry.Metrics
+	tracing     *telemetry.Tracing // nil where nothing is traced
 	vendor      *vendorclient.Client
 	dispenser   *dispenser.Dispenser
 	revocations *revocation.List
@@ -97,6 +98,9 @@ func open(cfg *config.Config, build Build, keys session.KeySource, log *slog.Log
 	}()
 	audit, err := s.openAudit(cfg.AuditFile, auditTo, log)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.openTracing(cfg, build, log); err != nil {
 		return nil, err
 	}
 	s.keysLamp = s.board.Lamp("session_keys", true)
@@ -131,6 +135,9 @@ func open(cfg *config.Config, build Build, keys session.KeySource, log *slog.Log
 	if public.Logout, err = s.openLogout(cfg); err != nil {
 		return nil, err
 	}
+	if s.tracing != nil {
+		public.Tracer = s.tracing
+	}
 	if amend != nil {
 		amend(&public)
 	}
@@ -164,7 +171,7 @@ func (s *service) openDispenser(cfg *config.Config, hasher *identity.Hasher, log
 	s.vendor, err = vendorclient.New(vendorclient.Config{
 		BaseURL: cfg.Vendor.BaseURL, Keys: s.ring.Ring,
 		Timeout: cfg.Vendor.Timeout, Concurrency: cfg.Vendor.Concurrency,
-		UserAgent: "farebox", Observer: vendorObserver{s.metrics}, Now: time.Now, Log: log,
+		UserAgent: "farebox", Observer: vendorObserver{s.metrics, s.tracing}, Now: time.Now, Log: log,
 	})
 	if err != nil {
 		return err
@@ -175,7 +182,7 @@ func (s *service) openDispenser(cfg *config.Config, hasher *identity.Hasher, log
 		return err
 	}
 	s.closers = append(s.closers, func() { _ = redis.Close() })
-	shards, err := openShards(cfg, redis, s.board, 0, log)
+	shards, err := openShards(cfg, redis, s.board, s.redisTracer(), 0, log)
 	if err != nil {
 		return err
 	}

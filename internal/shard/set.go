@@ -33,6 +33,13 @@ type Observer interface {
 	Down(reason string)
 }
 
+// Tracer begins the spans of commands. It is safe for concurrent use.
+type Tracer interface {
+	// Command begins a span. The context is the command's, and the function ends
+	// the span with a word for why it failed, "" where it did not.
+	Command(ctx context.Context, name string) (context.Context, func(failed string))
+}
+
 // Config is what a Set needs. Every field is required unless said otherwise.
 type Config struct {
 	Redis  Redis
@@ -40,6 +47,7 @@ type Config struct {
 	// Timeout bounds one call, after which Redis counts as away; 0 is 250 ms.
 	Timeout time.Duration
 	State   Observer // up where all shards are
+	Tracer  Tracer   // nil: nothing is traced
 	Log     *slog.Logger
 }
 
@@ -155,7 +163,7 @@ func (s *Set) Do(ctx context.Context, sh *Shard, words ...any) (any, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Timeout)
 	defer cancel()
 	cmd := redis.NewCmd(ctx, words...)
-	err := s.cfg.Redis.Process(ctx, cmd)
+	err := s.process(ctx, cmd)
 	if err == nil || errors.Is(err, redis.Nil) || isNoScript(err) {
 		s.met(sh)
 		if errors.Is(err, redis.Nil) {
@@ -166,6 +174,20 @@ func (s *Set) Do(ctx context.Context, sh *Shard, words ...any) (any, error) {
 	s.missed(sh, err)
 	s.cfg.Log.DebugContext(ctx, "a call to redis failed", "error", err)
 	return nil, fmt.Errorf("%w: %w", ErrAway, err)
+}
+
+func (s *Set) process(ctx context.Context, cmd *redis.Cmd) error {
+	if s.cfg.Tracer == nil {
+		return s.cfg.Redis.Process(ctx, cmd)
+	}
+	ctx, end := s.cfg.Tracer.Command(ctx, cmd.Name())
+	err := s.cfg.Redis.Process(ctx, cmd)
+	if err == nil || errors.Is(err, redis.Nil) || isNoScript(err) {
+		end("")
+	} else {
+		end(reason(err))
+	}
+	return err
 }
 
 // met notes an answer. One that comes late, to a call from before the breaker
