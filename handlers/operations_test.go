@@ -211,6 +211,7 @@ func operations(t *testing.T) map[string]struct {
 		}},
 		"POST /dev/session": {call{path: "/dev/session", header: asForm, body: "sub=ada"}, anywhere.and(deeds{
 			"200": well, "400 invalid_request": asking(func(c *call) { c.body = "" }),
+			"404 not_found": amended(func(c *handlers.Config) { c.Routes = nil }),
 		})},
 		"GET /": {get("/", nil), anywhere.and(deeds{
 			"200": well, "404 not_found": amended(func(c *handlers.Config) { c.Page = nil }),
