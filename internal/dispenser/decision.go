@@ -53,6 +53,7 @@ func (s *store) claim(ctx context.Context, a *attempt) (decision, error) {
 	}
 	pools := s.pools(a)
 	keys = append(keys, poolKeys(sh, pools, a.Type)...)
+	asked := s.cfg.Now()
 	reply, err := s.cfg.Shards.Run(ctx, sh, s.claims, keys,
 		len(a.callers), len(marks), a.marks.Issued(), a.claim, a.fingerprint, milliseconds(s.claimLife()), a.useless,
 		microseconds(limits.PerUser.Interval()), limits.PerUser.Count, limits.PerUserDaily,
@@ -63,7 +64,7 @@ func (s *store) claim(ctx context.Context, a *attempt) (decision, error) {
 	}
 	asOf := s.cfg.Now()
 	d, err := parseDecision(reply, limits, pools)
-	d.asOf = asOf
+	d.asked, d.asOf = asked, asOf
 	return d, err
 }
 

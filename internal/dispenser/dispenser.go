@@ -266,7 +266,7 @@ func (d *Dispenser) openKept(a *attempt, decision decision) (Grant, error) {
 	}
 	return Grant{
 		Token: made.Value, Type: a.Type, ConversationID: made.ConversationID,
-		ExpiresAt: decision.asOf.Add(life), key: made.Key,
+		ExpiresAt: decision.asked.Add(life), key: made.Key,
 	}, nil
 }
 

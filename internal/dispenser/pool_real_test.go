@@ -228,3 +228,25 @@ func TestARepeatedTokenIsKnownWithoutRedisToo(t *testing.T) {
 		t.Errorf("another replica: %v", err)
 	}
 }
+
+// How long an answer of Redis was on its way is no part of a token's life.
+func TestALateAnswerOfRedisMakesNoTokenYounger(t *testing.T) {
+	t.Parallel()
+	server := testredis.Start(t)
+	line := server.Proxy(t)
+	h := realHouse(t, server)
+	h.url = line.URL
+	d := h.filled(1)
+	filled := time.Now()
+	line.Delay(500 * time.Millisecond)
+	pooled := must(t, d, request("ada", "k"))
+	if pooled.Source != dispenser.SourcePool {
+		t.Fatalf("source = %s", pooled.Source)
+	}
+	replayed := must(t, d, request("ada", "k"))
+	for name, g := range map[string]dispenser.Grant{"out of the pool": pooled, "replayed": replayed} {
+		if g.ExpiresAt.After(filled.Add(15 * time.Minute)) {
+			t.Errorf("%s it is told to live %v longer than the vendor lets it", name, g.ExpiresAt.Sub(filled.Add(15*time.Minute)))
+		}
+	}
+}

@@ -16,15 +16,18 @@ import (
 type clock struct {
 	owner string    // "" where the script did not ask, or may not
 	now   time.Time // Redis' time
-	asOf  time.Time // this machine's time when the answer came
+	// This machine's time before it was asked, and when the answer came. The
+	// server told its own somewhere in between.
+	asked, asOf time.Time
 }
 
 // at is local in Redis' time. It is early rather than late, by the time of the
 // answer's way, so a token never looks younger than it is.
 func (c *clock) at(local time.Time) time.Time { return c.now.Add(local.Sub(c.asOf)) }
 
-// local is what was at in Redis' time. It errs like at.
-func (c *clock) local(at time.Time) time.Time { return c.asOf.Add(at.Sub(c.now)) }
+// local is what was at in Redis' time. It errs like at, by the time of the
+// question's way.
+func (c *clock) local(at time.Time) time.Time { return c.asked.Add(at.Sub(c.now)) }
 
 // Each API key has pools of its own: what it has minted can be used for as long
 // as it can, and no replica takes what it cannot open.
@@ -82,6 +85,7 @@ func (s *store) reserve(ctx context.Context, sh *shard.Shard, t vendorclient.Tok
 		lost = *round.unsure
 		lost.id += ":"
 	}
+	asked := s.cfg.Now()
 	reply, err := s.cfg.Shards.Run(ctx, sh, s.reserves,
 		[]string{poolKey(sh, round.pool, t), reservationsKey(sh, round.pool, t), demandKey(sh, round.pool, t)},
 		s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge), replica, strconv.FormatFloat(round.demand, 'f', 3, 64),
@@ -98,7 +102,7 @@ func (s *store) reserve(ctx context.Context, sh *shard.Shard, t vendorclient.Tok
 	if fields[0] == "" {
 		return reservation{}, nil
 	}
-	r := reservation{clock: &clock{owner: fields[0], now: parseMicros(fields[1]), asOf: asOf}}
+	r := reservation{clock: &clock{owner: fields[0], now: parseMicros(fields[1]), asked: asked, asOf: asOf}}
 	mint, _ := strconv.Atoi(fields[2])
 	r.ready, _ = strconv.Atoi(fields[3])
 	r.target, _ = strconv.Atoi(fields[4])
@@ -162,6 +166,7 @@ const (
 // take takes a sealed token out of the first of the pools that has one, for a
 // caller of another shard; no entry where there is none.
 func (s *store) take(ctx context.Context, sh *shard.Shard, t vendorclient.TokenType, pools []*vendorclient.Key) (taken, error) {
+	asked := s.cfg.Now()
 	reply, err := s.cfg.Shards.Run(ctx, sh, s.takes, poolKeys(sh, pools, t), s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge))
 	if err != nil {
 		return taken{}, err
@@ -173,7 +178,7 @@ func (s *store) take(ctx context.Context, sh *shard.Shard, t vendorclient.TokenT
 	}
 	from, _ := strconv.ParseInt(fields[3], 10, 64)
 	return taken{
-		clock:  clock{owner: fields[0], now: parseMicros(fields[1]), asOf: asOf},
+		clock:  clock{owner: fields[0], now: parseMicros(fields[1]), asked: asked, asOf: asOf},
 		sealed: []byte(fields[2]), keys: only(pools, from), dropped: parseDropped(fields[4]),
 	}, nil
 }
