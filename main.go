@@ -83,7 +83,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	case errors.Is(err, errUsage):
 		return exitMistake
-	case errors.Is(err, service.ErrNotReady):
+	case errors.Is(err, service.ErrNotReady), errors.Is(err, service.ErrLogged):
 		return exitFailed
 	case errors.As(err, &faults):
 		fmt.Fprintf(stderr, "farebox %s: %s\n", name, faults.Error())

@@ -155,9 +155,7 @@ func refillFirstGood(t *testing.T, h *house) {
 	}
 	h.ring.setAside(1)
 	h.eventually("the second key's pool is filled", func() bool { return h.pooledBy(2) == 2 })
-	if reserved := h.reservations(); reserved != 0 {
-		t.Errorf("%d reservations are left", reserved)
-	}
+	h.eventually("no reservation is left", func() bool { return h.reservations() == 0 })
 }
 
 func (h *house) reservations() (n int) {

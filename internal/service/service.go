@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -58,8 +59,15 @@ func Serve(ctx context.Context, cfg *config.Config, build Build, stderr io.Write
 		return err
 	}
 	log.Info("farebox serves", "address", group.Addr(publicName), "operators", group.Addr(opsName), "vendor", cfg.Vendor.BaseURL.Host)
-	return s.run(ctx, cfg, group)
+	if err := s.run(ctx, cfg, group); err != nil {
+		log.Error("farebox ends", "error", err)
+		return ErrLogged
+	}
+	return nil
 }
+
+// ErrLogged is a failure that the log tells of.
+var ErrLogged = errors.New("the log says why")
 
 const (
 	publicName = "public"

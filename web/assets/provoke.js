@@ -11,6 +11,9 @@ const type = 'realtime_scribe'
 const path = `v1/single-use-token/${type}`
 const tries = 8 // until a vendor that fails shows: tickets may have been ready before
 
+// A key that the vendor refused is set aside for a while.
+let usable = Promise.resolve()
+
 /** @typedef {import('./exchange.js').Exchange} Exchange */
 
 /** @type {[name: string, label: string, code: string, run: (exchange: Exchange) => Promise<unknown>][]} */
@@ -108,6 +111,7 @@ async function send(address, init) {
  * @param {Exchange} exchange
  */
 async function withFault(fault, exchange) {
+  await usable
   const session = await strangersSession()
   const told = await quietly('_sandbox/faults', {
     method: 'POST', headers: { 'Content-Type': 'application/json' },
@@ -129,5 +133,18 @@ async function withFault(fault, exchange) {
   } finally {
     exchange.remark = ''
     await quietly('_sandbox/faults', { method: 'DELETE' })
+    if (fault === 'credits_exhausted') usable = untilUsable(session)
+  }
+}
+
+/**
+ * Asks, unseen, until a token comes.
+ * @param {string} session
+ */
+async function untilUsable(session) {
+  for (let i = 0; i < tries; i++) {
+    await after(1000)
+    const answer = await quietly(path, { method: 'POST', credentials: 'omit', headers: { Authorization: `Bearer ${session}` } })
+    if (answer.ok) return
   }
 }
