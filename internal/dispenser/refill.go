@@ -158,6 +158,9 @@ func (r *refiller) round(ctx context.Context, s *stock) time.Duration {
 		pool: pool, id: randomID(), want: slots, demand: s.perSecond(now), lead: took + hurried,
 		least: s.least, most: s.most, unsure: s.unsureOf(pool),
 	}
+	if this.unsure != nil {
+		this.id = this.unsure.id
+	}
 	got, err := r.d.store.reserve(ctx, s.shard, s.of, r.replica, this)
 	s.learn(r.d.cfg.Now(), this, got, err)
 	r.d.noteDropped(s.of, got.dropped)

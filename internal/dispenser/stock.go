@@ -76,7 +76,12 @@ func (s *stock) learn(now time.Time, round refillRound, got reservation, err err
 		s.target.Store(int64(got.target))
 		s.seen.Store(now.UnixNano())
 		s.clock.Store(got.clock)
-	case s.unsure == nil:
+	default:
+		// It has the name of the one before whose answer was lost, if there is
+		// one: either may have left reservations.
+		if round.unsure != nil {
+			round.want = max(round.want, round.unsure.want)
+		}
 		round.unsure = nil
 		s.unsure = &round
 	}
