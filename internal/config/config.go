@@ -110,9 +110,11 @@ type Session struct {
 	Header string // name of a header that may carry it; "" for none
 }
 
-// SignedElsewhere reports whether sessions are verified by public keys that
-// were set, so that farebox can make none itself.
-func (s Session) SignedElsewhere() bool { return s.JWKSURL != "" || s.PublicKeyFile != "" }
+// SignedElsewhere reports whether a source of keys was set: then sessions are
+// somebody else's to make.
+func (s Session) SignedElsewhere() bool {
+	return s.JWKSURL != "" || s.PublicKeyFile != "" || !s.HS256Secret.IsZero()
+}
 
 // Web is what concerns browsers.
 type Web struct {

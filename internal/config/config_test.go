@@ -473,18 +473,23 @@ func TestDevWithABackEndsKeysNeedsToKnowItsSessions(t *testing.T) {
 	if err != nil || !c.Session.SignedElsewhere() || c.Session.LogoutAudience != "farebox" {
 		t.Fatalf("config %+v, %v", c, err)
 	}
-	if c, err := config.Load([]string{"FAREBOX_SESSION_HS256_SECRET=" + goodSecret}, config.Dev); err != nil || c.Session.SignedElsewhere() {
+	shared := "FAREBOX_SESSION_HS256_SECRET=" + goodSecret
+	if c, err := config.Load([]string{shared, issuer, audience}, config.Dev); err != nil || !c.Session.SignedElsewhere() {
 		t.Errorf("with a shared secret: %+v, %v", c, err)
+	}
+	if c, err := config.Load(nil, config.Dev); err != nil || c.Session.SignedElsewhere() {
+		t.Errorf("with no keys: %+v, %v", c, err)
 	}
 	for name, tt := range map[string]struct {
 		env  []string
 		want []string
 	}{
-		"neither issuer nor audience":      {[]string{jwks}, []string{"FAREBOX_SESSION_ISSUER", "FAREBOX_SESSION_AUDIENCE"}},
-		"any issuer":                       {[]string{jwks, "FAREBOX_SESSION_ISSUER=none", audience}, []string{"FAREBOX_SESSION_ISSUER"}},
-		"any audience":                     {[]string{jwks, issuer, "FAREBOX_SESSION_AUDIENCE=none"}, []string{"FAREBOX_SESSION_AUDIENCE"}},
-		"logout of the demo's sessions":    {[]string{logout}, []string{"FAREBOX_LOGOUT_AUDIENCE"}},
-		"a JWKS and the demo's own secret": {[]string{jwks, issuer, audience, "FAREBOX_SESSION_HS256_SECRET=" + goodSecret}, []string{"FAREBOX_SESSION_JWKS_URL"}},
+		"neither issuer nor audience":   {[]string{jwks}, []string{"FAREBOX_SESSION_ISSUER", "FAREBOX_SESSION_AUDIENCE"}},
+		"any issuer":                    {[]string{jwks, "FAREBOX_SESSION_ISSUER=none", audience}, []string{"FAREBOX_SESSION_ISSUER"}},
+		"any audience":                  {[]string{jwks, issuer, "FAREBOX_SESSION_AUDIENCE=none"}, []string{"FAREBOX_SESSION_AUDIENCE"}},
+		"logout of the demo's sessions": {[]string{logout}, []string{"FAREBOX_LOGOUT_AUDIENCE"}},
+		"a shared secret alone":         {[]string{shared}, []string{"FAREBOX_SESSION_ISSUER", "FAREBOX_SESSION_AUDIENCE"}},
+		"a JWKS and a shared secret":    {[]string{jwks, issuer, audience, shared}, []string{"FAREBOX_SESSION_JWKS_URL"}},
 	} {
 		_, err := config.Load(tt.env, config.Dev)
 		got := faults(t, err)

@@ -273,9 +273,9 @@ func (l *loader) checkSession(c *Config) {
 	if len(sources) > 1 && !l.faulty(sources[0]) {
 		l.fault(sources[0], "is given beside "+strings.Join(sources[1:], " and ")+"; sessions have one source of keys")
 	}
-	if l.command == Dev && !l.given("FAREBOX_SESSION_JWKS_URL") && !l.given("FAREBOX_SESSION_PUBLIC_KEY_FILE") {
+	if l.command == Dev && len(sources) == 0 {
 		if c.Session.LogoutAudience != "" {
-			l.fault("FAREBOX_LOGOUT_AUDIENCE", "is not for the sessions that dev makes itself; it goes with FAREBOX_SESSION_JWKS_URL or FAREBOX_SESSION_PUBLIC_KEY_FILE")
+			l.fault("FAREBOX_LOGOUT_AUDIENCE", "is not for the sessions that dev makes itself; it goes with a source of keys, such as FAREBOX_SESSION_JWKS_URL")
 		}
 		return
 	}

@@ -35,6 +35,26 @@ func backEndsKeys(t *testing.T, key *ecdsa.PrivateKey) map[string]string {
 	return map[string]string{"a JWKS": "FAREBOX_SESSION_JWKS_URL=" + published.URL, "a PEM file": "FAREBOX_SESSION_PUBLIC_KEY_FILE=" + path}
 }
 
+// A secret that was set is good elsewhere, too: who could have dev sign with it
+// would be whoever they like there.
+func TestDevSignsNothingWithASecretThatWasSet(t *testing.T) {
+	t.Parallel()
+	const shared = "a secret that a back end shares with farebox"
+	d := startDev(t, "FAREBOX_SESSION_HS256_SECRET="+shared, "FAREBOX_SESSION_ISSUER="+backEnd, "FAREBOX_SESSION_AUDIENCE=farebox")
+	if a := do(t, http.MethodPost, d.url+"/dev/session", http.Header{"Content-Type": {"application/json"}}, `{"sub":"admin"}`); a.status != http.StatusNotFound {
+		t.Errorf("the demo sign-in: %d %s", a.status, a.raw)
+	}
+	raw, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+		"iss": backEnd, "aud": "farebox", "sub": "ada", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(),
+	}).SignedString([]byte(shared))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := mint(t, d.url, scribePath, raw, ""); a.status != http.StatusOK {
+		t.Errorf("a session of the back end: %d %s", a.status, a.raw)
+	}
+}
+
 func TestDevTakesABackEndsOwnSessionsInPlaceOfTheDemoSignIn(t *testing.T) {
 	t.Parallel()
 	key := newKey(t)

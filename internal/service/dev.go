@@ -41,6 +41,7 @@ func Dev(ctx context.Context, cfg *config.Config, build Build, listenAll bool, s
 	if err != nil {
 		return err
 	}
+	signIn := !cfg.Session.SignedElsewhere()
 	completeForDev(cfg, vendorGroup.Addr(sandboxName))
 	keys, err := newKeySource(cfg.Session, log)
 	if err != nil {
@@ -50,7 +51,7 @@ func Dev(ctx context.Context, cfg *config.Config, build Build, listenAll bool, s
 		public.Addresses = addressOfCaller
 		public.Guard = guard.Check
 		public.Origins = append(public.Origins, localOrigins{guard})
-		public.Routes = devRoutes(cfg, vendor)
+		public.Routes = devRoutes(cfg, vendor, signIn)
 	})
 	if err != nil {
 		return err
@@ -62,7 +63,7 @@ func Dev(ctx context.Context, cfg *config.Config, build Build, listenAll bool, s
 		return err
 	}
 	dev.Greet(stdout, dev.Greeting{
-		Page: cfg.Web.Page, SignIn: !cfg.Session.SignedElsewhere(), Public: group.Addr(publicName), Ops: group.Addr(opsName),
+		Page: cfg.Web.Page, SignIn: signIn, Public: group.Addr(publicName), Ops: group.Addr(opsName),
 		Sandbox: vendorGroup.Addr(sandboxName), EmbeddedRedis: cfg.Redis.Embedded, Hosts: guard.Hosts,
 		Phone: forPhone(guard.Hosts, outbound()), Terminal: isTerminal(stdout),
 	})
@@ -108,17 +109,19 @@ func completeForDev(cfg *config.Config, sandboxAddr string) {
 	if len(cfg.Secrets) == 0 {
 		cfg.Secrets = []secret.Text{secret.New(rand.Text() + rand.Text())}
 	}
-	switch {
-	case cfg.Session.SignedElsewhere():
+	if cfg.Session.SignedElsewhere() {
 		cfg.Web.Page = false // it could sign nobody in
-	case cfg.Session.HS256Secret.IsZero():
+	} else {
 		cfg.Session.HS256Secret = secret.New(rand.Text() + rand.Text())
 	}
 }
 
-func devRoutes(cfg *config.Config, vendor *sandbox.Sandbox) []handlers.Route {
+// devRoutes has the demo sign-in only for sessions that dev makes itself: with a
+// secret that was given, anyone could have sessions made for wherever else it is
+// good.
+func devRoutes(cfg *config.Config, vendor *sandbox.Sandbox, signIn bool) []handlers.Route {
 	routes := []handlers.Route{{Pattern: "/_sandbox/*", Handler: vendor.Control()}}
-	if !cfg.Session.SignedElsewhere() {
+	if signIn {
 		routes = append(routes, handlers.Route{Pattern: "/dev/session", Handler: &dev.SignIn{
 			Issuer: cfg.Session.Issuer, Audiences: cfg.Session.Audiences,
 			Key: cfg.Session.HS256Secret, Cookie: cfg.Session.Cookie, Now: time.Now,
