@@ -244,6 +244,22 @@ func TestTheSDKSpeaks(t *testing.T) {
 	s.w.wantAsked(t, 2, 2)
 }
 
+func TestTheSDKTakesAVoiceForOnePartOfTheAddress(t *testing.T) {
+	t.Parallel()
+	s := openLive(t)
+	const want = "/v1/text-to-speech/..%2F..%2Fa%3Fb%23c/stream-input"
+	if got := eval[string](s, `
+		let opened
+		window.WebSocket = function (url) {
+			opened = new URL(url).pathname
+			throw new Error('far enough')
+		}
+		await farebox.connectSpeech({voiceId: '../../a?b#c'}).ready.catch(() => {})
+		return opened`); got != want {
+		t.Errorf("the socket is opened at %s, want %s", got, want)
+	}
+}
+
 func TestTheSDKAsksNothingForAMountThatIsUndoneAtOnce(t *testing.T) {
 	t.Parallel()
 	s := openLive(t)

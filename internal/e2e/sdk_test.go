@@ -87,6 +87,9 @@ func TestTheSDKGetsATokenWithEverythingToRedeemIt(t *testing.T) {
 		const before = Date.now()
 		const grant = await farebox.token('tts_websocket')
 		return {...grant, isDate: grant.expiresAt instanceof Date, isOfItsLife: grant.expiresAt - before >= grant.expiresIn * 1000 && grant.expiresAt - Date.now() <= grant.expiresIn * 1000}`)
+	if keys := s.w.asked(); len(keys) != 1 || len(keys[0]) < 20 || len(keys[0]) > 43 {
+		t.Errorf("its keys are %q", keys)
+	}
 	if !strings.HasPrefix(got["token"].(string), "sutkn_") || got["tokenType"] != "tts_websocket" || got["tokenParameter"] != "single_use_token" ||
 		got["baseUrl"] != s.w.url || got["websocketBaseUrl"] != "ws"+strings.TrimPrefix(s.w.url, "http") || got["isDate"] != true || got["isOfItsLife"] != true {
 		t.Errorf("it gave %v", got)
@@ -236,18 +239,33 @@ func TestTheSDKGivesUpWhatCannotGetBetter(t *testing.T) {
 	// The limit holds for the last try too.
 	s.w.spoil(hang)
 	if got := s.fails(`(() => {
-		const limit = new AbortController(), now = Date.now
+		const limit = new AbortController(), now = performance.now.bind(performance)
 		const timeout = AbortSignal.timeout
 		AbortSignal.timeout = (time) => time === 30000 ? limit.signal : new AbortController().signal
 		const call = farebox.token('realtime_scribe')
 		setTimeout(() => {
-			Date.now = () => now() + 30000
+			performance.now = () => now() + 30000
 			limit.abort()
 		}, 50)
-		return call.finally(() => { AbortSignal.timeout = timeout; Date.now = now })
+		return call.finally(() => { AbortSignal.timeout = timeout; performance.now = now })
 	})()`); got.Code != "timeout" {
 		t.Errorf("past the limit: %+v", got)
 	}
+	// A clock that is set back in between gives no more time.
+	away := make([]spoil, 100)
+	for i := range away {
+		away[i] = refuse(503, "vendor_unavailable", "")
+	}
+	s.w.spoil(away...)
+	if got := s.fails(`(() => {
+		const now = Date.now
+		const call = make({timeout: 1000}).token('realtime_scribe')
+		Date.now = () => now() - 3600000
+		return call.finally(() => { Date.now = now })
+	})()`); got.Code != "vendor_unavailable" && got.Code != "timeout" {
+		t.Errorf("with the clock set back: %+v", got)
+	}
+	s.w.spoil()
 	if got := s.fails(`make({timeout: 1000, baseUrl: 'http://127.0.0.1:1'}).token('realtime_scribe')`); got.Code != "network" || got.Status != 0 {
 		t.Errorf("nobody there: %+v", got)
 	}
@@ -301,6 +319,27 @@ func TestTheSDKStopsAtOnce(t *testing.T) {
 	}
 }
 
+func TestTheSDKLeavesNothingAtASignalThatLivesOn(t *testing.T) {
+	t.Parallel()
+	s := openGuest(t)
+	s.w.spoil(refuse(503, "vendor_unavailable", ""), refuse(429, "rate_limited", "0"))
+	if left := eval[int](s, `
+		const {signal} = new AbortController()
+		let listeners = 0
+		for (const [name, change] of [['addEventListener', 1], ['removeEventListener', -1]]) {
+			const real = signal[name].bind(signal)
+			signal[name] = (...how) => { listeners += change; real(...how) }
+		}
+		await farebox.token('realtime_scribe', {signal})
+		await farebox.prefetch('realtime_scribe')
+		await farebox.token('realtime_scribe', {signal})
+		await fetch(base + '/health/live').catch(() => {})
+		return listeners`); left != 0 {
+		t.Errorf("%d listeners are left", left)
+	}
+	s.w.wantAsked(t, 4, 2)
+}
+
 func TestTheSDKRenewsASessionOnce(t *testing.T) {
 	t.Parallel()
 	s := openGuest(t)
@@ -346,6 +385,17 @@ func TestTheSDKRenewsASessionOnce(t *testing.T) {
 		isAway = false
 		return {...first, later: (await failure(own.token('realtime_scribe'))).code}`); got["code"] != "session_missing" || !strings.Contains(got["cause"].(string), "signed out") || got["later"] != "none" {
 		t.Errorf("a renewal that fails: %v", got)
+	}
+	// One that never comes holds up nobody who asks later.
+	if code := eval[string](s, `
+		let now = await signIn(expired)
+		const own = make({timeout: 1000, getSession: ({renew}) => renew ? new Promise(() => {}) : now})
+		let code = (await failure(own.token('realtime_scribe'))).code
+		if (code !== 'timeout') return code
+		now = jwt
+		for (let turn = 0; turn < 10 && code !== 'none'; turn++) code = (await failure(own.token('realtime_scribe'))).code
+		return code`); code != "none" {
+		t.Errorf("after a renewal that never came: %s", code)
 	}
 	if got := s.fails(`make({getSession: () => { throw new Error('nobody') }}).token('realtime_scribe')`); got.Code != "session_missing" || !strings.Contains(got.Cause, "nobody") {
 		t.Errorf("no session to be had: %+v", got)

@@ -6,7 +6,6 @@ export class FareboxError extends Error {
   }
 }
 
-// Passes in time.
 const passes = ({ code, status }) => /(network0|timeout0|4(08|09|29)|[25]..)$/.test(code + status)
 const curable = /^(error|auth_|rate_|resource_|queue_|transcriber_|session_)/
 
@@ -14,12 +13,12 @@ const until = (signal, promise) => new Promise((resolve, reject) => {
   const stop = () => reject(signal.reason)
   if (signal.aborted) stop()
   signal.addEventListener('abort', stop)
-  promise.then(resolve, reject)
+  promise.then(resolve, reject).then(() => signal.removeEventListener('abort', stop))
 })
 const backoff = (turn) => Math.random() * Math.min(8000, 400 * 2 ** turn)
 const pause = (signal, time) => until(signal, new Promise((resolve) => setTimeout(resolve, time))).catch(() => {})
 
-// In JSON, a key is before a colon.
+// A key is before a colon.
 const rename = (object, pattern, name) => JSON.stringify(object).replace(/"\w+":/g, (key) => key.replace(pattern, name))
 const toWire = (object) => rename(object, /[A-Z]|\d+/g, (part) => '_' + part.toLowerCase())
 
@@ -29,8 +28,8 @@ export function createFarebox({ baseUrl = '', getSession, credentials, timeout =
   const shelf = {}
   let renewal
 
-  const request = async (method, path, { signal = AbortSignal.any([]), idempotencyKey = btoa(crypto.getRandomValues(new Uint8Array(16))) } = {}) => {
-    const end = Date.now() + timeout * 0.6
+  const request = async (method, path, { signal = AbortSignal.any([]), idempotencyKey = crypto.getRandomValues(new Uint32Array(4)).join('-') } = {}) => {
+    const end = performance.now() + timeout * 0.6
     const limit = AbortSignal.timeout(timeout)
     let renewed
     for (let turn = 0; ; turn++) {
@@ -58,11 +57,11 @@ export function createFarebox({ baseUrl = '', getSession, credentials, timeout =
       if (signal.aborted) throw new FareboxError({ code: 'aborted' }, signal.reason)
       if (error.code === 'session_expired' && getSession && !renewed) {
         renewed = true
-        if (renewal === before) renewal = Promise.resolve({ renew: true }).then(getSession)
+        if (renewal === before) renewal = until(limit, Promise.resolve({ renew: true }).then(getSession))
         continue
       }
       const wait = error.retryAfter * 1000 + backoff(turn)
-      if (!passes(error) || Date.now() + wait > end) throw error
+      if (!passes(error) || performance.now() + wait > end) throw error
       await pause(signal, wait)
     }
   }
@@ -147,7 +146,7 @@ export function createFarebox({ baseUrl = '', getSession, credentials, timeout =
       })
     }
     const run = async () => {
-      await null // StrictMode closes at once
+      await null // for StrictMode
       for (; ; turn++) {
         const error = await token(type, { signal }).then(ride).catch((error) => error)
         if (signal.aborted) return new FareboxError({ code: 'aborted' })
@@ -182,7 +181,7 @@ export function createFarebox({ baseUrl = '', getSession, credentials, timeout =
     conversationToken: agent('token'),
     connectScribe: (options) => live('realtime_scribe', 'speech-to-text/realtime', options,
       { messageType: 'input_audio_chunk', commit: false, sampleRate: options.sampleRate }),
-    connectSpeech: ({ voiceId, voiceSettings, ...options }) => live('tts_websocket', `text-to-speech/${voiceId}/stream-input`, options,
+    connectSpeech: ({ voiceId, voiceSettings, ...options }) => live('tts_websocket', `text-to-speech/${encodeURIComponent(voiceId)}/stream-input`, options,
       {}, { text: ' ', voiceSettings }),
   }
 }
