@@ -4,6 +4,8 @@ package e2e_test
 
 import (
 	"context"
+	cryptorand "crypto/rand"
+	"crypto/rsa"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -257,6 +259,30 @@ func TestTheBackEndExamplesVouchForTheirUsersUntilTheySignOut(t *testing.T) {
 			}
 			e.endsWhole()
 		})
+	}
+}
+
+func TestABackEndExamplePublishesNothingOfAKeyThatIsOfAnotherKind(t *testing.T) {
+	t.Parallel()
+	rsaKey, err := rsa.GenerateKey(cryptorand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for algorithm, key := range map[string]any{"RS256": rsaKey, "HS256": []byte("a secret of somebody's, shared with nobody")} {
+		data, err := json.Marshal(jose.JSONWebKey{Key: key, KeyID: "k1", Algorithm: algorithm})
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := writeFile(t, filepath.Join(t.TempDir(), "key.json"), string(data))
+		for name, module := range map[string]string{"express": "./session-key.js", "next": "./lib/session-key.js"} {
+			printed := command(t, newExample(t, name).dir, "node", "--input-type=module", "--eval", fmt.Sprintf(`
+				process.env.SESSION_KEY_FILE = %q
+				const {sessionKey} = await import(%q)
+				console.log(await sessionKey().then(({publicJwk}) => Object.keys(publicJwk).join(' '), () => 'refused'))`, file, module))
+			if strings.TrimSpace(printed) != "refused" {
+				t.Errorf("of a key for %s, %s publishes %s", algorithm, name, printed)
+			}
+		}
 	}
 }
 

@@ -11,8 +11,10 @@ let loaded
 export const sessionKey = () => loaded ??= load()
 
 async function load() {
-  const { d, ...publicJwk } = await read().catch(make)
-  return { kid: publicJwk.kid, privateKey: await importJWK({ d, ...publicJwk }), publicJwk }
+  const { kty, crv, x, y, d, kid } = await read().catch(make)
+  // Named one by one: the private part of another kind of key is more than d.
+  const publicJwk = { kty, crv, x, y, kid, alg: 'ES256', use: 'sig' }
+  return { kid, privateKey: await importJWK({ ...publicJwk, d }), publicJwk }
 }
 
 // The comment keeps Next.js from taking the key into its build.
