@@ -275,6 +275,7 @@ func TestTheElementTellsWhatIsWrong(t *testing.T) {
 		"an operator's fault": {`await voice.hear('Hello.')`, "vendor_refused", "went wrong", []spoil{refuse(503, "vendor_refused", "60")}, 1},
 		"no microphone given": {`const real = navigator.mediaDevices.getUserMedia; navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NotAllowedError')); await voice.start(); navigator.mediaDevices.getUserMedia = real`, "microphone_refused", "Allow", nil, 0},
 		"no microphone there": {`const real = navigator.mediaDevices.getUserMedia; navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NotFoundError')); await voice.start(); navigator.mediaDevices.getUserMedia = real`, "microphone_missing", "no microphone", nil, 0},
+		"a worklet away":      {`const real = AudioWorklet.prototype.addModule; AudioWorklet.prototype.addModule = () => Promise.reject(new DOMException('no', 'AbortError')); await voice.start(); AudioWorklet.prototype.addModule = real`, "network", "no connection", nil, 0},
 		"no address":          {`voice.baseUrl = 'http://'; await voice.start(); voice.baseUrl = null`, "invalid_request", "went wrong", nil, 0},
 	} {
 		s.w.spoil(tt.spoils...)

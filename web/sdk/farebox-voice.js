@@ -1,7 +1,7 @@
 // <farebox-voice>: speak and see the words, type and hear them. What it promises
 // stands in farebox-voice.d.ts.
 import { createFarebox, FareboxError } from './farebox.js'
-import { openMicrophone } from './audio/microphone.js'
+import { MicrophoneError, openMicrophone } from './audio/microphone.js'
 import { base64, fromBase64, level } from './audio/pcm.js'
 import { Player } from './audio/player.js'
 import { furnish, paragraph } from './voice/looks.js'
@@ -237,7 +237,7 @@ export class FareboxVoice extends (globalThis.HTMLElement ?? Object) {
 
   #fail(error) {
     if (!(error instanceof FareboxError)) {
-      error = new FareboxError({ code: String(error.code).startsWith('microphone_') ? error.code : 'invalid_request', detail: error.message }, error)
+      error = new FareboxError({ code: error instanceof MicrophoneError ? error.code : 'invalid_request', detail: error.message }, error)
     }
     this.#ui.problem.textContent = explain(this.#words, error.code)
     this.#tell('error', error)

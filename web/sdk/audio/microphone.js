@@ -8,7 +8,8 @@
 
 export class MicrophoneError extends Error {
   /**
-   * @param {'microphone_needs_https' | 'microphone_refused' | 'microphone_missing'} code
+   * @param {'microphone_needs_https' | 'microphone_refused' | 'microphone_missing' | 'network'} code
+   *   network where the worklet could not be loaded
    * @param {unknown} [cause]
    */
   constructor(code, cause) {
@@ -30,11 +31,12 @@ export async function openMicrophone(rate, worklet) {
   let stream
   try {
     stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } })
-    await context.audioWorklet.addModule(worklet)
+    await context.audioWorklet.addModule(worklet).catch((error) => { throw new MicrophoneError('network', error) })
     await context.resume()
   } catch (error) {
     stream?.getTracks().forEach((track) => track.stop())
     context.close()
+    if (error instanceof MicrophoneError) throw error
     const isRefused = error instanceof DOMException && error.name === 'NotAllowedError'
     throw new MicrophoneError(isRefused ? 'microphone_refused' : 'microphone_missing', error)
   }
