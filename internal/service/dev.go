@@ -103,6 +103,8 @@ func listenSandbox(cfg *config.Config, guard localguard.Guard, log *slog.Logger)
 // completeForDev fills in what dev makes up anew at each start.
 func completeForDev(cfg *config.Config, sandboxAddr string) {
 	cfg.Vendor.BaseURL = &url.URL{Scheme: "http", Host: sandboxAddr}
+	// A file that is followed could come to hold a real key.
+	cfg.Vendor.APIKeyFile = ""
 	if len(cfg.Vendor.APIKeys) == 0 {
 		cfg.Vendor.APIKeys = []secret.Text{secret.New("sandbox")}
 	}

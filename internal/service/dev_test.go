@@ -9,6 +9,7 @@ import (
 	"farebox/internal/apidoc"
 	"farebox/internal/config"
 	"farebox/internal/sandbox"
+	"farebox/internal/secret"
 )
 
 func TestWhatDevAddsIsDescribedOrAnothers(t *testing.T) {
@@ -26,6 +27,16 @@ func TestWhatDevAddsIsDescribedOrAnothers(t *testing.T) {
 		if description.Spec.Paths.Value(path) == nil && !apidoc.Beyond(path) {
 			t.Errorf("%s is not described", path)
 		}
+	}
+}
+
+// Settings refuse a real key at the start; a file could be given one later.
+func TestDevFollowsNoFileOfKeys(t *testing.T) {
+	t.Parallel()
+	cfg := config.Config{Vendor: config.Vendor{APIKeys: []secret.Text{secret.New("sandbox")}, APIKeyFile: "/run/secrets/elevenlabs"}}
+	completeForDev(&cfg, "127.0.0.1:8081")
+	if cfg.Vendor.APIKeyFile != "" || len(cfg.Vendor.APIKeys) != 1 || cfg.Vendor.APIKeys[0].Reveal() != "sandbox" {
+		t.Errorf("it takes keys from %q, and %d of them", cfg.Vendor.APIKeyFile, len(cfg.Vendor.APIKeys))
 	}
 }
 
