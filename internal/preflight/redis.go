@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -174,6 +175,18 @@ func (r *redisChecks) fence(ctx context.Context) Result {
 		}
 	}
 	return ok("a script can read who the server is, so a fail-over cannot bring back a token")
+}
+
+// Eviction checks, as Run does among others, whether Redis evicts keys.
+func Eviction(ctx context.Context, redis Redis) (Result, error) {
+	if redis.Conn == nil {
+		return Result{}, errors.New("preflight: a required field is missing")
+	}
+	checks, err := newRedisChecks(redis)
+	if err != nil {
+		return Result{}, err
+	}
+	return checks.eviction(ctx), nil
 }
 
 func (r *redisChecks) eviction(ctx context.Context) Result {

@@ -1,12 +1,14 @@
 package service
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
 	"farebox/internal/config"
 	"farebox/internal/health"
 	"farebox/internal/identity"
+	"farebox/internal/preflight"
 	"farebox/internal/redisconn"
 	"farebox/internal/revocation"
 	"farebox/internal/shard"
@@ -33,4 +35,31 @@ func openRevocations(shards *shard.Set, hasher *identity.Hasher, lifetime time.D
 	return revocation.New(revocation.Config{
 		Shards: shards, Hasher: hasher, Lifetime: lifetime, FixedOwner: fixedOwner, Now: time.Now, Log: log,
 	})
+}
+
+// redisMemory is what Redis does when its memory is full.
+type redisMemory struct {
+	redis preflight.Redis
+	log   *slog.Logger
+}
+
+// warn logs, once, that Redis evicts keys, or that it does not say. It waits for
+// a Redis that is away.
+func (m redisMemory) warn(ctx context.Context) {
+	const pause = 10 * time.Second
+	for {
+		result, err := preflight.Eviction(ctx, m.redis)
+		switch {
+		case err != nil, ctx.Err() != nil, result.Status == preflight.OK:
+			return
+		case result.Status == preflight.Warn:
+			m.log.Warn("Redis may evict what it is to keep", "detail", result.Detail, "mend", result.Mend)
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
 }

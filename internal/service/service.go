@@ -23,6 +23,7 @@ import (
 	"farebox/internal/httpserver"
 	"farebox/internal/identity"
 	"farebox/internal/policy"
+	"farebox/internal/preflight"
 	"farebox/internal/redisconn"
 	"farebox/internal/revocation"
 	"farebox/internal/telemetry"
@@ -81,6 +82,7 @@ type service struct {
 	metrics     *telemetry.Metrics
 	tracing     *telemetry.Tracing // nil where nothing is traced
 	vendor      *vendorclient.Client
+	memory      redisMemory
 	dispenser   *dispenser.Dispenser
 	revocations *revocation.List
 	keys        session.KeySource
@@ -195,6 +197,7 @@ func (s *service) openDispenser(cfg *config.Config, hasher *identity.Hasher, log
 		return err
 	}
 	pool := poolOf(cfg)
+	s.memory = redisMemory{redis: preflight.Redis{Conn: redis, Prefix: cfg.Redis.Prefix, FixedOwner: pool.Owner}, log: log}
 	if s.revocations, err = openRevocations(shards, hasher, cfg.Session.MaxLifetime+cfg.Session.Leeway, pool.Owner, log); err != nil {
 		return err
 	}
@@ -265,6 +268,7 @@ func (s *service) run(ctx context.Context, cfg *config.Config, group *httpserver
 	defer stop()
 	go s.dispenser.Run(background)
 	go s.revocations.Run(background)
+	go s.memory.warn(background)
 	go s.watchKeys(background)
 	go s.ring.watch(background)
 	if s.policyFile != nil {
