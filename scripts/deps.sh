@@ -10,6 +10,9 @@ command -v chromium >/dev/null || missing="$missing chromium"
 # The race detector needs a C compiler.
 command -v gcc >/dev/null || missing="$missing gcc libc6-dev"
 command -v openssl >/dev/null || missing="$missing openssl"
+# What stands in front of farebox, and what judges its unit.
+command -v nginx >/dev/null || missing="$missing nginx"
+command -v systemd-analyze >/dev/null || missing="$missing systemd"
 command -v curl >/dev/null || missing="$missing curl"
 command -v node >/dev/null || missing="$missing nodejs"
 command -v npm >/dev/null || missing="$missing npm"
