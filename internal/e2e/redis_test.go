@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"farebox/internal/testredis"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // certificate writes a certificate of localhost, which is its own authority and
@@ -112,9 +114,7 @@ func TestServeAsTheLeastUserOverTLS(t *testing.T) {
 	// Who does not know the authority, or has no certificate, is without Redis.
 	for name, env := range map[string][]string{"no authority": tls[1:], "no certificate": tls[:1]} {
 		without := h.serve(env...)
-		if ready := do(t, http.MethodGet, without.ops+"/readyz", nil, ""); ready.body["status"] != "degraded" {
-			t.Errorf("%s: %s", name, ready.raw)
-		}
+		without.becomes(t, "degraded")
 		if a := mint(t, without.url, scribePath, h.session("bob", nil), ""); a.status != http.StatusOK {
 			t.Errorf("%s: %d %s", name, a.status, a.raw)
 		}
@@ -127,9 +127,17 @@ func TestServeWarnsAtTheStartOfARedisThatEvicts(t *testing.T) {
 	h.redisURL = testredis.Start(t, "--maxmemory-policy", "allkeys-lru").URL
 	r := h.serve()
 	r.printed(`"level":"WARN","msg":"Redis may evict what it is to keep","detail":"maxmemory-policy is (allkeys-lru)`)
-	h.redisURL = testredis.Start(t).URL
+	source, err := os.ReadFile("../preflight/eviction.lua")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := testredis.Start(t)
+	h.redisURL = server.URL
 	good := h.serve()
-	good.becomes(t, "ready")
+	h.eventually("Redis is asked", func() bool {
+		asked, err := redis.NewScript(string(source)).Exists(t.Context(), server.Client()).Result()
+		return err == nil && asked[0]
+	})
 	good.signal(syscall.SIGTERM)
 	good.wait()
 	if strings.Contains(good.text(), "evict") {
