@@ -115,7 +115,8 @@ func TestTheElementTranscribesAndSpeaksUnderAStrictPolicy(t *testing.T) {
 		part('hear-button').click()
 		await until(() => voice.state === 'speaking')
 		const pen = part('wave').getContext('2d', {willReadFrequently: true})
-		window.drawn = pen.getImageData(0, 0, part('wave').width, part('wave').height).data.some((value) => value > 0)
+		const isDrawn = () => pen.getImageData(0, 0, part('wave').width, part('wave').height).data.some((value) => value > 0)
+		await until(() => (window.drawn = isDrawn()) || voice.state === 'idle')
 		await until(() => voice.state === 'idle')
 		return states()`); !slices.Equal(got, []string{"connecting", "speaking", "idle"}) {
 		t.Errorf("it was %v", got)

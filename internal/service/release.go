@@ -14,7 +14,9 @@ import (
 var errNoDevParts = errors.New("this build is for production, without the sandbox and the demo sign-in; take the one whose name ends in -dev")
 
 // Dev fails: the parts for developers are not in this build.
-func Dev(context.Context, *config.Config, bool, io.Writer, io.Writer) error { return errNoDevParts }
+func Dev(context.Context, *config.Config, Build, bool, io.Writer, io.Writer) error {
+	return errNoDevParts
+}
 
 // Sandbox fails: the parts for developers are not in this build.
 func Sandbox(context.Context, *config.Config, io.Writer, io.Writer) error { return errNoDevParts }
