@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -62,10 +63,10 @@ func (c *Client) classify(operation string, key *Key, answer *http.Response, bod
 		e.RetryAfter = retryAfter(answer.Header, c.cfg.Now())
 	}
 	if e.Kind == KindScopeMissing {
-		e.Permission = permission(said.Message)
+		e.Permission = permission(key, said.Message)
 	}
 	if e.Kind == KindAddressRefused {
-		e.Address = namedAddress(said.Message)
+		e.Address, e.Said = namedAddress(said.Message), harmless(key, said.Message)
 	}
 	return e
 }
@@ -108,24 +109,46 @@ func kindOf(status int, c complaint) Kind {
 
 var (
 	plainID         = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+	plainText       = regexp.MustCompile(`^[ -~]{1,200}$`)
 	looksSecret     = regexp.MustCompile(`sk_|sutkn_`)
 	namedPermission = regexp.MustCompile(`permission[s]? ([a-z][a-z_]{2,63})\b`)
 )
 
 // firstID is the first of ids that is harmless in a log: short, plain, and
-// neither the key of the call nor what looks like a key or token, which an odd proxy may
+// neither of the key of the call nor what looks like a key or token, which an odd proxy may
 // send back.
 func firstID(key *Key, ids ...string) string {
 	for _, id := range ids {
-		if plainID.MatchString(id) && id != key.value.Reveal() && !looksSecret.MatchString(id) {
+		if plainID.MatchString(id) && !ofKey(key, id) && !looksSecret.MatchString(id) {
 			return id
 		}
 	}
 	return ""
 }
 
-func permission(message string) string {
-	if found := namedPermission.FindStringSubmatch(message); found != nil {
+// ofKey reports whether text is the key, or has a part in common with it that is
+// longer than chance would have it.
+func ofKey(key *Key, text string) bool {
+	const byChance = 8
+	value := key.value.Reveal()
+	for at := 0; at+byChance <= len(text); at++ {
+		if strings.Contains(value, text[at:at+byChance]) {
+			return true
+		}
+	}
+	return text == value
+}
+
+// harmless is text that may be shown on an operator's terminal, or "".
+func harmless(key *Key, text string) string {
+	if !plainText.MatchString(text) || looksSecret.MatchString(text) || ofKey(key, text) {
+		return ""
+	}
+	return text
+}
+
+func permission(key *Key, message string) string {
+	if found := namedPermission.FindStringSubmatch(message); found != nil && !ofKey(key, found[1]) {
 		return found[1]
 	}
 	return ""

@@ -505,9 +505,42 @@ func TestAnEndBeforeSendingCannotHaveMinted(t *testing.T) {
 	}
 }
 
+func TestWhatTheVendorSaysOfARefusedAddressIsKeptWhereItIsHarmless(t *testing.T) {
+	t.Parallel()
+	for said, want := range map[string]string{
+		"Not from 203.0.113.7.":                   "Not from 203.0.113.7.",
+		"Not with " + apiKey + ".":                "",
+		"Not with " + apiKey[4:12] + ".":          "",
+		"Not with sk_another.":                    "",
+		`A bell \u0007 and \u001b[31mred`:         "",
+		`In an odd direction: \u202e`:             "",
+		"At length: " + strings.Repeat("x ", 100): "",
+	} {
+		b := start(t, answers(403, `{"detail":{"status":"forbidden","message":"`+said+`"}}`))
+		_, err := b.mint(t)
+		if err == nil || err.Kind != vendorclient.KindAddressRefused || err.Said != want || strings.Contains(err.Error(), "Not") {
+			t.Errorf("%q: %+v", said, err)
+		}
+	}
+	b := start(t, answers(401, `{"detail":{"status":"invalid_api_key","message":"Not this one."}}`))
+	if _, err := b.mint(t); err == nil || err.Said != "" {
+		t.Errorf("of anything else: %+v", err)
+	}
+}
+
+func TestAPermissionThatIsAPartOfTheKeyIsLeftOut(t *testing.T) {
+	t.Parallel()
+	b := start(t, answers(401, `{"detail":{"status":"missing_permissions","message":"lacks the permission the_whole_key_in_letters to do this"}}`), func(c *vendorclient.Config) {
+		c.Keys = newRing(t, nil, "sk_the_whole_key_in_letters")
+	})
+	if _, err := b.mint(t); err == nil || err.Kind != vendorclient.KindScopeMissing || err.Permission != "" {
+		t.Errorf("error = %+v", err)
+	}
+}
+
 func TestAnIDThatIsASecretIsLeftOut(t *testing.T) {
 	t.Parallel()
-	for _, id := range []string{apiKey, "sk_0123456789abcdef0123456789abcdef", "sutkn_0123456789"} {
+	for _, id := range []string{apiKey, apiKey[:12], apiKey[8:], "x" + apiKey[3:15] + "x", "sk_0123456789abcdef0123456789abcdef", "sutkn_0123456789"} {
 		b := start(t, answers(403, `{"detail":{"status":"forbidden","request_id":"`+id+`"}}`, "X-Trace-Id", id, "X-Request-Id", "plain-id"))
 		if _, err := b.mint(t); err == nil || err.RequestID != "plain-id" {
 			t.Errorf("error = %v", err)

@@ -72,6 +72,7 @@ type Error struct {
 	RequestID  string        // the vendor's id of the call, for its support
 	Permission string        // what the key lacks, where the vendor says so
 	Address    string        // which address it refuses, where the vendor says so
+	Said       string        // the vendor's words on a refused address; for operators alone, and not in Error()
 	// MayHaveMinted is false only where no call can have made a token or another
 	// credential.
 	MayHaveMinted bool

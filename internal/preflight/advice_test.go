@@ -53,6 +53,16 @@ func TestEachReasonOfTheVerifierHasItsAdvice(t *testing.T) {
 	}
 }
 
+func TestTheHostThatDoesNotKnowAKeyIsNoneOfTheOthers(t *testing.T) {
+	t.Parallel()
+	const eu = "api.eu.residency.elevenlabs.io"
+	for host, others := range map[string]int{"api.elevenlabs.io": 3, eu: 3, "127.0.0.1:8081": 4} {
+		if got := otherHosts(host); strings.Contains(got, "https://"+host) || strings.Count(got, "https://") != others {
+			t.Errorf("%s: %s", host, got)
+		}
+	}
+}
+
 // The commands that are tried are read from the scripts that need them.
 func TestTheRightsThatAreTriedAreThoseThatTheScriptsNeed(t *testing.T) {
 	t.Parallel()

@@ -3,7 +3,7 @@
 // would make of one session.
 //
 // Nothing that it reports holds a key, a token or a JWT, or words of the
-// vendor's.
+// vendor's, save what it says of a refused address.
 package preflight
 
 import (

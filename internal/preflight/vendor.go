@@ -137,7 +137,7 @@ func explain(e *vendorclient.Error, host, doing string) (found, mend string) {
 	const again = "run the check again in a moment"
 	switch e.Kind {
 	case vendorclient.KindKeyInvalid:
-		return host + " does not know the key", "set ELEVENLABS_API_KEY to a key that exists; the key of a workspace with data residency is known to its own host alone, so set ELEVENLABS_BASE_URL to that, as in https://api.eu.residency.elevenlabs.io"
+		return host + " does not know the key", "set ELEVENLABS_API_KEY to a key that exists; each host with data residency has keys of its own, so if the key is of another, set ELEVENLABS_BASE_URL to that: " + otherHosts(host)
 	case vendorclient.KindKeyIDAsKey:
 		return "this is the key's id, not the key", "set ELEVENLABS_API_KEY to the key itself, which is shown once, when it is created"
 	case vendorclient.KindScopeMissing:
@@ -147,7 +147,7 @@ func explain(e *vendorclient.Error, host, doing string) (found, mend string) {
 	case vendorclient.KindPlanTooLow:
 		return "the workspace's plan does not include this", "use a key of a workspace whose plan does, or change the plan"
 	case vendorclient.KindAddressRefused:
-		return "the vendor refuses the address that this call came from" + named(e.Address), "add the address by which this server reaches the internet to the key's allowed addresses"
+		return "the vendor refuses the address that this call came from" + named(e.Address) + quoted(e.Said), "add the address by which this server reaches the internet to the key's allowed addresses"
 	case vendorclient.KindTooManyAtOnce:
 		return "too many calls of the workspace are under way at once", "lower FAREBOX_MINT_CONCURRENCY, or " + again
 	case vendorclient.KindRateLimited:
@@ -169,6 +169,27 @@ func explain(e *vendorclient.Error, host, doing string) (found, mend string) {
 	default:
 		return "the call was not made", again
 	}
+}
+
+// otherHosts are the vendor's hosts besides this one, which do not know each
+// other's keys.
+func otherHosts(host string) string {
+	var others []string
+	for _, other := range []string{
+		"api.elevenlabs.io", "api.eu.residency.elevenlabs.io", "api.in.residency.elevenlabs.io", "api.sg.residency.elevenlabs.io",
+	} {
+		if other != host {
+			others = append(others, "https://"+other)
+		}
+	}
+	return strings.Join(others[:len(others)-1], ", ") + " or " + others[len(others)-1]
+}
+
+func quoted(said string) string {
+	if said == "" {
+		return ""
+	}
+	return fmt.Sprintf(", and says %q", said)
 }
 
 func named(address string) string {

@@ -137,14 +137,15 @@ func TestWhatTheVendorHasAgainstTheKeyIsSaidWithTheMend(t *testing.T) {
 		body         string
 		detail, mend string
 	}{
-		"a bad key":                        {401, detail + `invalid_api_key","message":"` + vendorsWords + `"}}`, "does not know the key", "ELEVENLABS_BASE_URL to that, as in https://api.eu.residency"},
+		"a bad key":                        {401, detail + `invalid_api_key","message":"` + vendorsWords + `"}}`, "does not know the key", "set ELEVENLABS_BASE_URL to that: https://api.elevenlabs.io, https://api.eu.residency.elevenlabs.io, https://api.in.residency.elevenlabs.io or https://api.sg.residency.elevenlabs.io"},
 		"a key's id":                       {400, `{"detail":{"code":"invalid_api_key","status":"invalid_api_key"}}`, "key's id", "to the key itself"},
 		"a scope that is named":            {401, detail + `missing_permissions","message":"The API key is missing the permission speech_to_text to do this, ` + vendorsWords + `"}}`, "permission speech_to_text (status 401)", "give it to the key"},
 		"a scope that is not named":        {401, detail + `missing_permissions"}}`, "permission to create single-use tokens", "give it to the key"},
 		"no credits":                       {401, detail + `quota_exceeded"}}`, "credits", "raise the key's credit quota"},
 		"a plan too low":                   {402, `{"detail":{"code":"paid_plan_required","status":"payment_required"}}`, "plan does not include", "change the plan"},
-		"an address that is named":         {403, detail + `ip_not_allowed","message":"` + vendorsWords + `: 203.0.113.7."}}`, "address that this call came from, 203.0.113.7 (status 403)", "allowed addresses"},
+		"an address that is named":         {403, detail + `ip_not_allowed","message":"Not from 203.0.113.7."}}`, `address that this call came from, 203.0.113.7, and says "Not from 203.0.113.7." (status 403)`, "allowed addresses"},
 		"an address of six that is named":  {403, `{"detail":"not from 2001:db8::7"}`, "came from, 2001:db8::7", "allowed addresses"},
+		"an address with the key":          {403, `{"detail":"not with ` + apiKey + ` from 203.0.113.7"}`, "came from, 203.0.113.7 (status 403)", "allowed addresses"},
 		"an address that is not named":     {403, `<html>` + vendorsWords, "address that this call came from (status 403)", "allowed addresses"},
 		"too many at once":                 {429, `{"detail":{"code":"concurrent_limit_exceeded"}}`, "under way at once", "FAREBOX_MINT_CONCURRENCY"},
 		"a rate limit":                     {429, `{"detail":{"code":"rate_limit_exceeded"}}`, "calls too often", "in a moment"},
