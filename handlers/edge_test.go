@@ -136,6 +136,45 @@ func TestRequestIDs(t *testing.T) {
 	}
 }
 
+// An id goes into the log and the audit.
+func TestASecretThatStrayedIntoTheRequestsIDIsNotTakenForOne(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	const session, signature = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.", "3kPq0mVz8sJ1nXy5RtB7uWc2LdFh6GaE"
+	for what, header := range map[string]http.Header{
+		"a session":                  {"X-Request-Id": {session + signature}},
+		"a token":                    {"X-Request-Id": {"sutkn_1234567890"}},
+		"a key":                      {"X-Request-Id": {"sk_1234567890"}},
+		"a signature of the session": {"X-Request-Id": {signature}, "Authorization": {"Bearer " + session + signature}},
+		"a part of the cookie":       {"X-Request-Id": {signature[:12]}, "Cookie": {"session=" + signature}},
+		"the Idempotency-Key":        {"X-Request-Id": {"attempt-1"}, "Idempotency-Key": {`"attempt-1"`}},
+	} {
+		a := s.do(t, call{header: header})
+		if id := header.Get("X-Request-Id"); a.Header.Get("X-Request-Id") == id || strings.Contains(s.log.String(), id) {
+			t.Errorf("%s is taken", what)
+		}
+	}
+	if a := s.do(t, call{header: http.Header{"X-Request-Id": {"k1"}, "Idempotency-Key": {"k1"}}}); a.Header.Get("X-Request-Id") != "k1" {
+		t.Error("an id too short to tell is not taken")
+	}
+}
+
+func TestAnOriginThatNoBrowserWritesIsNotShown(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	const canary = "Qm7xZt4wKd9L"
+	for _, origin := range []string{canary, "https://" + canary + ".example", "https://evil.example/?" + canary, "https://u:" + canary + "@evil.example", "https://evil.example#" + canary} {
+		s.do(t, call{header: http.Header{"Origin": {origin}}})
+	}
+	if text := s.log.String(); strings.Contains(text, canary) || strings.Count(text, "none that a browser writes") != 5 {
+		t.Errorf("the log:\n%s", text)
+	}
+	s.do(t, call{header: http.Header{"Origin": {"https://evil.example:8443"}}})
+	if !strings.Contains(s.log.String(), "evil.example:8443") {
+		t.Error("an origin that is not allowed is not named")
+	}
+}
+
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	s := start(t)

@@ -30,7 +30,7 @@ func (s *server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := s.Now()
 		id := c.Request().Header.Get(echo.HeaderXRequestID)
-		if !goodRequestID(id) {
+		if !goodRequestID(id) || s.secretOf(c.Request(), id) {
 			id = newRequestID()
 		}
 		client := c.RealIP()
@@ -155,6 +155,28 @@ func clientOf(c echo.Context) string { return arrivalOf(c).client }
 func goodRequestID(id string) bool {
 	const most = 128
 	return id != "" && len(id) <= most && strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == ""
+}
+
+// secretOf reports whether id is a credential that strayed, as far as that can be
+// told: one of a known shape, or a part of one that the same request carries.
+func (s *server) secretOf(r *http.Request, id string) bool {
+	for _, mark := range []string{"eyJ", "sutkn_", "sk_"} { // a JWT, a token, a key
+		if strings.Contains(id, mark) {
+			return true
+		}
+	}
+	const byChance = 8 // bytes; an id as short may well be a part of something
+	if len(id) < byChance {
+		return false
+	}
+	for _, name := range []string{"Authorization", "Cookie", "Idempotency-Key", s.Header} {
+		for _, value := range r.Header.Values(name) {
+			if strings.Contains(value, id) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func newRequestID() string { return rand.Text() }

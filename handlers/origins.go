@@ -97,6 +97,13 @@ func (s *server) cors(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// serialized reports whether an origin is as browsers write it (RFC 6454, 6.2): scheme
+// and host, in lower case, and nothing more. A JWT that strayed is none.
+func serialized(origin string) bool {
+	u, err := url.Parse(origin)
+	return origin == "null" || err == nil && u.Host != "" && origin == u.Scheme+"://"+u.Host && origin == strings.ToLower(origin)
+}
+
 // refused names the origin and the setting, for the log.
 func (o origins) refused(r *http.Request) error {
 	const most = 256
@@ -105,6 +112,8 @@ func (o origins) refused(r *http.Request) error {
 	switch {
 	case origin == "":
 		return errors.New("the request carries neither Sec-Fetch-Site: same-origin nor an Origin; a cookie or proxy header alone is not enough")
+	case !serialized(origin):
+		return errors.New("the Origin is none that a browser writes, so it is not shown")
 	case allowed:
 		return fmt.Errorf("origin %.*q is in FAREBOX_ALLOWED_ORIGINS by a wildcard, which holds for bearer callers only", most, origin)
 	}

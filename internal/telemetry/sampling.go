@@ -31,7 +31,9 @@ func (s Sampling) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingR
 	if keep {
 		decision = sdktrace.RecordAndSample
 	}
-	return sdktrace.SamplingResult{Decision: decision, Tracestate: parent.TraceState()}
+	// Without tracestate: it is the caller's own text, and nobody is called on whom it
+	// would have to be passed.
+	return sdktrace.SamplingResult{Decision: decision}
 }
 
 // Description implements sdktrace.Sampler.
