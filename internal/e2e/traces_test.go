@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -101,6 +103,15 @@ func TestTheSpansOfARequestHangTogetherAndHoldNothingSecret(t *testing.T) {
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("spans: %v", spans)
+		}
+	}
+	docs, err := os.ReadFile(filepath.Join("..", "..", "docs", "traces.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range spans {
+		if !strings.Contains(string(docs), "`"+name+"`") {
+			t.Errorf("docs/traces.md does not know the span %s", name)
 		}
 	}
 	if parent := fmt.Sprintf("%x", spans[request].ParentSpanId); parent != callersSpan {
