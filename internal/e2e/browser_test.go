@@ -61,6 +61,12 @@ func openBrowser(t *testing.T, names ...[2]string) *browser {
 	bounded, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	t.Cleanup(cancel)
 	b.ctx = bounded
+	t.Cleanup(func() {
+		page, _ := chromedp.Run(bounded, chromedp.Evaluate[string](`document.documentElement.outerHTML`)) // if it is still there
+		if found := secrets.find([]byte(page)); found != "" {
+			t.Errorf("the page shows %s", found)
+		}
+	})
 	entries := chromedp.Events(bounded, log.EntryAdded)
 	go func() {
 		for e, err := range entries {

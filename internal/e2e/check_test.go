@@ -5,15 +5,16 @@ package e2e_test
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"farebox/internal/preflight"
-	"farebox/internal/testredis"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -44,12 +45,17 @@ func (h *house) check(stdin string, args []string, pairs ...string) checked {
 	for name, value := range settings {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
+	secrets.noteSettings(cmd.Env)
+	secrets.noteSession(stdin)
 	var stdout, stderr strings.Builder
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &stdout, &stderr
 	if err := cmd.Run(); cmd.ProcessState == nil {
 		h.t.Fatal(err)
 	}
 	c := checked{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+	if found := secrets.find([]byte(c.stdout + c.stderr)); found != "" {
+		h.t.Errorf("check printed %s", found)
+	}
 	for _, canary := range []string{testAPIKey, deploymentSecret, "canary", "sutkn_", stdin} {
 		if canary != "" && strings.Contains(c.stdout+c.stderr, canary) {
 			h.t.Errorf("check printed %q:\n%s\n%s", canary, c.stdout, c.stderr)
@@ -118,10 +124,39 @@ func TestCheckFindsSeveralFailuresAtOnce(t *testing.T) {
 	}
 }
 
+func TestCheckSaysWhatToChangeWhateverTheVendorHasAgainstTheKey(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	for fault, says := range map[string][2]string{
+		"key_invalid":       {"does not know the key", "ELEVENLABS_BASE_URL to that: https://api.elevenlabs.io, https://api.eu.residency.elevenlabs.io"},
+		"key_id_as_key":     {"the key's id", "ELEVENLABS_API_KEY to the key itself"},
+		"scope_missing":     {"lacks the permission speech_to_text", "give it to the key"},
+		"credits_exhausted": {"credits", "raise the key's credit quota, or buy credits"},
+		"plan_too_low":      {"plan does not include", "change the plan"},
+		"address_refused":   {`and says "Your address is not allowed."`, "the key's allowed addresses"},
+	} {
+		h.inject(`{"operation":"mint","fault":"` + fault + `"}`)
+		c := h.check("", nil)
+		line := regexp.MustCompile(`(?m)^fail  mint_tts_websocket .*$`).FindString(c.stdout)
+		if c.status != 1 || c.stderr != "" || !strings.Contains(line, says[0]) || !strings.Contains(line, says[1]) {
+			t.Errorf("%s: status %d\n%s\n%s", fault, c.status, c.stdout, c.stderr)
+		}
+		c = h.check("", []string{"--json"})
+		for _, check := range report[preflight.Report](t, c).Checks {
+			if check.Name == "mint_tts_websocket" && (c.status != 1 || !strings.Contains(check.Detail, says[0]) || !strings.Contains(check.Mend, says[1])) {
+				t.Errorf("%s, as JSON: status %d, %+v", fault, c.status, check)
+			}
+		}
+		if a := do(t, http.MethodDelete, h.sandbox+"/_sandbox/faults", nil, ""); a.status != http.StatusNoContent {
+			t.Fatalf("clear: %d", a.status)
+		}
+	}
+}
+
 func TestCheckWarnsOfARedisThatEvicts(t *testing.T) {
 	t.Parallel()
 	h := build(t)
-	h.redisURL = testredis.Start(t, "--maxmemory-policy", "allkeys-lru").URL
+	h.redisURL = startRedis(t, "--maxmemory-policy", "allkeys-lru").URL
 	if c := h.check("", nil); c.status != 0 || !strings.Contains(c.stdout, "warn  redis_eviction") || !strings.Contains(c.stdout, "allkeys-lru") {
 		t.Errorf("status %d\n%s", c.status, c.stdout)
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-const deploymentSecret = "a deployment secret of more than 32 bytes for tests"
+const deploymentSecret = "canary-of-the-deployment-Qm7xZt4wKd9LpVb2YhNc"
 
 func TestServeReportsEveryFaultOfItsSettingsAtOnce(t *testing.T) {
 	t.Parallel()

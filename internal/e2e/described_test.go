@@ -8,10 +8,15 @@ import (
 	"testing"
 )
 
-// publics are the public listeners that are up, by port, and whose they are.
-type publics struct {
-	mu     sync.Mutex
-	owners map[string]*process
+// listening are listeners that are up, by port, and whose they are.
+type listening struct {
+	announced *regexp.Regexp // how they are printed, with the port in a group
+	mu        sync.Mutex
+	owners    map[string]*process
+}
+
+func newListening(announced *regexp.Regexp) *listening {
+	return &listening{announced: announced, owners: map[string]*process{}}
 }
 
 // announced is what a process prints of its public listener; dev and serve do so
@@ -19,8 +24,8 @@ type publics struct {
 var announced = regexp.MustCompile(`^  curl -X POST http://localhost:(\d+)/|"msg":"farebox serves","address":"[^"]*:(\d+)"`)
 
 // note reads a line that p has printed.
-func (l *publics) note(p *process, line []byte) {
-	found := announced.FindSubmatch(line)
+func (l *listening) note(p *process, line []byte) {
+	found := l.announced.FindSubmatch(line)
 	if found == nil {
 		return
 	}
@@ -30,7 +35,7 @@ func (l *publics) note(p *process, line []byte) {
 }
 
 // forget takes out what p had.
-func (l *publics) forget(p *process) {
+func (l *listening) forget(p *process) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for port, owner := range l.owners {
@@ -40,20 +45,25 @@ func (l *publics) forget(p *process) {
 	}
 }
 
-// complain fails the test that asks a public listener; nil for other requests.
-func (l *publics) complain(r *http.Request) func(error) {
+// owner is who listens at a port; nil for nobody.
+func (l *listening) owner(port string) *process {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if owner := l.owners[r.URL.Port()]; owner != nil {
+	return l.owners[port]
+}
+
+// complain fails the test that asks a listener; nil for other requests.
+func (l *listening) complain(r *http.Request) func(error) {
+	if owner := l.owner(r.URL.Port()); owner != nil {
 		return func(err error) { owner.t.Error(err) }
 	}
 	return nil
 }
 
 // described is next, with every answer of a public listener held against
-// /openapi.yaml.
+// /openapi.yaml, and searched for secrets.
 func described(next http.RoundTripper) http.RoundTripper {
-	return description.Transport(next, listeners.complain)
+	return description.Transport(searched(next), listeners.complain)
 }
 
 // The document has no path that the program lacks; handlers hold the reverse.

@@ -49,7 +49,7 @@ func traffic(d *dev) {
 	d.t.Helper()
 	session := d.signIn("ada")
 	for _, path := range []string{scribePath, scribePath, "/v1/single-use-token/tts_websocket"} {
-		if a := mint(d.t, d.url, path, session, "a-key"+path); a.status != http.StatusOK {
+		if a := mint(d.t, d.url, path, session, "key-"+path[len(path)-3:]); a.status != http.StatusOK {
 			d.t.Fatalf("%s: %d %s", path, a.status, a.raw)
 		}
 	}

@@ -14,7 +14,6 @@ import (
 
 	"farebox/internal/dispenser"
 	"farebox/internal/history"
-	"farebox/internal/testredis"
 )
 
 // withPool has a replica keep tokens ready.
@@ -44,7 +43,7 @@ func TestNoTokenGoesToTwoWhileReplicasAreKilled(t *testing.T) {
 	t.Parallel()
 	written := history.New(history.Config{TokenLifetime: 15 * time.Minute, MinimumLife: dispenser.MinimumLife})
 	mill := startMill(t, written)
-	h := newHouse(t, mill.url, testredis.Start(t).URL)
+	h := newHouse(t, mill.url, startRedis(t).URL)
 	client := &http.Client{Transport: described(&http.Transport{MaxIdleConnsPerHost: 16})}
 	t.Cleanup(client.CloseIdleConnections)
 	// What a killed process was at is waited for no longer than need be.

@@ -29,7 +29,9 @@ var (
 	binary string
 	// description is what its public listeners' answers are held against.
 	description *apidoc.Description
-	listeners   = &publics{owners: map[string]*process{}}
+	listeners   = newListening(announced)
+	operators   = newListening(announcedOps)
+	spans       *spanKeeper
 )
 
 func TestMain(m *testing.M) {
@@ -40,6 +42,8 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
+		spans = startSpanKeeper()
+		defer spans.Close()
 		dir, err := os.MkdirTemp("", "farebox")
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -59,10 +63,11 @@ func TestMain(m *testing.M) {
 
 // process is a running program, ended with its test.
 type process struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
-	err  error         // how, once done is closed
+	t     *testing.T
+	cmd   *exec.Cmd
+	spans string        // the path that it sends spans to; "" where none of this suite's
+	done  chan struct{} // closed when it has ended
+	err   error         // how, once done is closed
 
 	mu     sync.Mutex
 	output bytes.Buffer // standard output and error together
@@ -71,9 +76,13 @@ type process struct {
 // start runs farebox with just these settings.
 func start(t *testing.T, args []string, env ...string) *process {
 	t.Helper()
+	secrets.noteSettings(env)
 	cmd := exec.Command(binary, args...)
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, env...)
-	return launch(t, cmd)
+	env, path := traced(args, append([]string{"PATH=" + os.Getenv("PATH")}, env...))
+	cmd.Env = env
+	p := launch(t, cmd)
+	p.spans = path
+	return p
 }
 
 // launch starts cmd. One that leads a group of processes is ended with all of it.
@@ -95,6 +104,7 @@ func launch(t *testing.T, cmd *exec.Cmd) *process {
 		for lines := bufio.NewReader(read); ; {
 			line, err := lines.ReadBytes('\n')
 			listeners.note(p, line)
+			operators.note(p, line)
 			p.mu.Lock()
 			p.output.Write(line)
 			p.mu.Unlock()
@@ -108,15 +118,18 @@ func launch(t *testing.T, cmd *exec.Cmd) *process {
 		p.err = p.cmd.Wait()
 		<-drained
 		listeners.forget(p)
+		operators.forget(p)
 		close(p.done)
 	}()
 	t.Cleanup(func() {
+		p.scrape()
 		if attributes := cmd.SysProcAttr; attributes != nil && attributes.Setpgid {
 			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		}
 		_ = cmd.Process.Kill()
 		<-p.done
 		p.checkLines()
+		p.checkLeaks()
 		if t.Failed() {
 			t.Logf("%s %s printed:\n%s", filepath.Base(cmd.Path), strings.Join(cmd.Args[1:], " "), p.text())
 		}

@@ -86,7 +86,7 @@ func TestServeAsTheLeastUserOverTLS(t *testing.T) {
 	h := build(t)
 	cert, key := certificate(t)
 	port := freePort(t)
-	h.redis = testredis.Start(t, "--bind", "127.0.0.1", "--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert)
+	h.redis = startRedis(t, "--bind", "127.0.0.1", "--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert)
 	addUser(t, h.redis)
 	h.redisURL = "rediss://farebox:password@127.0.0.1:" + port + "/0"
 	tls := []string{"FAREBOX_REDIS_CA_FILE=" + cert, "FAREBOX_REDIS_CERT_FILE=" + cert, "FAREBOX_REDIS_KEY_FILE=" + key}
@@ -124,14 +124,14 @@ func TestServeAsTheLeastUserOverTLS(t *testing.T) {
 func TestServeWarnsAtTheStartOfARedisThatEvicts(t *testing.T) {
 	t.Parallel()
 	h := build(t)
-	h.redisURL = testredis.Start(t, "--maxmemory-policy", "allkeys-lru").URL
+	h.redisURL = startRedis(t, "--maxmemory-policy", "allkeys-lru").URL
 	r := h.serve()
 	r.printed(`"level":"WARN","msg":"Redis may evict what it is to keep","detail":"maxmemory-policy is (allkeys-lru)`)
 	source, err := os.ReadFile("../preflight/eviction.lua")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := testredis.Start(t)
+	server := startRedis(t)
 	h.redisURL = server.URL
 	good := h.serve()
 	h.eventually("Redis is asked", func() bool {

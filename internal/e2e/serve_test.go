@@ -43,7 +43,7 @@ type house struct {
 func build(t *testing.T) *house {
 	t.Helper()
 	p := start(t, []string{"sandbox"}, "FAREBOX_SANDBOX_LISTEN=127.0.0.1:0")
-	redis := testredis.Start(t)
+	redis := startRedis(t)
 	h := newHouse(t, p.printed(`answers at (http://127\.0\.0\.1:\d+)`), redis.URL)
 	h.redis = redis
 	return h
@@ -299,7 +299,7 @@ func TestEverySourceOfKeys(t *testing.T) {
 			"authorization_endpoint": provider.URL + "/authorize", "token_endpoint": provider.URL + "/token",
 		})
 	})
-	const shared = "a shared secret of more than 32 bytes for sessions"
+	const shared = "canary-of-the-sessions-8sJ1nXy5RtB7uWc2LdFh"
 	hs256, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
 		"iss": testIssuer, "aud": "farebox", "sub": "ada", "exp": time.Now().Add(time.Hour).Unix(),
 	}).SignedString([]byte(shared))
@@ -349,7 +349,8 @@ func TestNothingSecretIsPrintedAtDebugLevel(t *testing.T) {
 	do(t, http.MethodGet, r.url+"/v1/"+session+"?token="+session, nil, "")
 	mint(t, r.url, scribePath, session+"x", "")
 	for _, fault := range []string{
-		"key_invalid", "scope_missing", "credits_exhausted", "rate_limited", "server_error", "html", "long_token", "redirect", "truncated", "broken_connection", "hang",
+		"rate_limited", "server_error", "html", "long_token", "redirect", "truncated", "broken_connection", "hang",
+		"scope_missing", "credits_exhausted", "key_invalid", // last, since the key is set aside
 	} {
 		h.inject(fmt.Sprintf(`{"operation":"mint","fault":%q,"times":1}`, fault))
 		note(mint(t, r.url, scribePath, h.session("user-"+fault, nil), "k"))

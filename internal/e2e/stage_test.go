@@ -44,7 +44,7 @@ type pair struct {
 
 func pairStage(t *testing.T) *stage {
 	t.Helper()
-	p := &pair{primary: testredis.Start(t), replica: testredis.Start(t)}
+	p := &pair{primary: startRedis(t), replica: startRedis(t)}
 	p.links = map[*testredis.Server]*testredis.Proxy{p.primary: p.primary.Link(t), p.replica: p.replica.Link(t)}
 	p.fronts = [2]*testredis.Proxy{p.primary.Proxy(t), p.primary.Proxy(t)}
 	p.replica.FollowThrough(p.links[p.primary], p.primary)
@@ -121,6 +121,7 @@ func clusterStage(t *testing.T) *stage {
 	s := &stage{urls: [2]string{cluster.URL(), cluster.URL()}}
 	for _, node := range append(cluster.Primaries, cluster.Replicas...) {
 		s.lines = append(s.lines, node.Line)
+		searchedToo(t, node.Server)
 	}
 	shard := func() int { return cluster.Slot("{farebox:0}:") }
 	s.faults = map[string]func(){
@@ -144,7 +145,10 @@ func clusterStage(t *testing.T) *stage {
 
 func sentinelStage(t *testing.T) *stage {
 	t.Helper()
-	servers := []*testredis.Server{testredis.StartTCP(t), testredis.StartTCP(t), testredis.StartTCP(t)}
+	var servers []*testredis.Server
+	for range 3 {
+		servers = append(servers, searchedToo(t, testredis.StartTCP(t)))
+	}
 	for _, replica := range servers[1:] {
 		replica.Follow(servers[0])
 	}

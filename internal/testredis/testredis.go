@@ -162,6 +162,23 @@ func (s *Server) Save() {
 	s.command("save")
 }
 
+// Dump is all that the server holds, as a snapshot in which nothing is compressed;
+// nil while it is down.
+func (s *Server) Dump() []byte {
+	s.t.Helper()
+	if s.cmd == nil {
+		return nil
+	}
+	s.command("config", "set", "rdbcompression", "no")
+	// A replica that joins may be having one written just now.
+	s.await("it is saved", func() bool { return s.client.Save(context.Background()).Err() == nil })
+	dump, err := os.ReadFile(filepath.Join(s.dir, "dump.rdb"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return dump
+}
+
 // Forget takes the snapshot away, so that the next Launch begins empty.
 func (s *Server) Forget() {
 	s.t.Helper()
