@@ -29,6 +29,26 @@ if [ -n "$missing" ]; then
 	apt-get install -y -qq --no-install-recommends $missing
 fi
 
+# Prometheus is asked what it makes of the alerts and the dashboard. Installing it would
+# start a server on port 9090 where there is systemd, so it is only unpacked.
+prometheus=$PWD/internal/e2e/testdata/prometheus
+if ! { command -v prometheus && command -v promtool; } >/dev/null && ! [ -x "$prometheus/promtool" ]; then
+	if ! command -v apt-get >/dev/null; then
+		echo "the tests need prometheus and promtool: install them with your package manager" >&2
+		exit 1
+	fi
+	scratch=$(mktemp -d)
+	trap 'rm -rf "$scratch"' EXIT
+	[ "$(id -u)" -ne 0 ] || apt-get update -qq
+	# As root apt fetches as another user, who may not write here.
+	(cd "$scratch" && apt-get download -qq -o APT::Sandbox::User=root prometheus)
+	dpkg-deb --extract "$scratch"/prometheus_*.deb "$scratch/unpacked"
+	mkdir -p "$prometheus"
+	# promtool last, since it stands for both.
+	mv "$scratch/unpacked/usr/bin/prometheus" "$prometheus/"
+	mv "$scratch/unpacked/usr/bin/promtool" "$prometheus/"
+fi
+
 # The vendor's own clients, React and TypeScript, for the tests of the SDK, and
 # what the examples and the bench's hand-written service stand on. None of them
 # is in what users get.

@@ -94,6 +94,26 @@ func TestLinksOfTheDocumentsLeadSomewhere(t *testing.T) {
 	}
 }
 
+// Whoever is woken by an alert is sent somewhere.
+func TestRunbooksOfTheAlertsLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	all := documents(t)
+	alerts, err := os.ReadFile(filepath.Join(root, "deploy", "prometheus", "alerts.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	runbooks := regexp.MustCompile(`(?m)^ +runbook: (\S+)$`).FindAllStringSubmatch(string(alerts), -1)
+	if rules := strings.Count(string(alerts), "- alert: "); rules == 0 || len(runbooks) != rules {
+		t.Errorf("%d rules have %d runbooks", rules, len(runbooks))
+	}
+	for _, runbook := range runbooks {
+		file, anchor, _ := strings.Cut(runbook[1], "#")
+		if text, is := all[file]; !is || anchor != "" && !slices.Contains(anchors(text), anchor) {
+			t.Errorf("%s is not there", runbook[1])
+		}
+	}
+}
+
 // A document that nobody finds from the README is not there.
 func TestEveryDocumentIsReachedFromTheREADME(t *testing.T) {
 	t.Parallel()
