@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -241,8 +242,10 @@ func TestAnAddressThatSendsMuchJunkIsToldToStop(t *testing.T) {
 		}
 	}
 	p.printed(`"msg":"(many sessions that are not accepted)`)
-	if a := from("2001:db8::ffff:1"); a.status != 429 {
-		t.Errorf("its neighbour in the /64: %d", a.status)
+	// One more is let through every fifth of a second, whoever asks first.
+	neighbour := slices.ContainsFunc(make([]int, 20), func(int) bool { return from("2001:db8::ffff:1").status == 429 })
+	if !neighbour {
+		t.Error("its neighbour in the /64 has a limit of its own")
 	}
 	if a := from("2001:db8:0:1::1"); a.body["code"] != "session_invalid" {
 		t.Errorf("another network: %s", a.raw)
