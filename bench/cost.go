@@ -117,7 +117,7 @@ func costOfUsers(ctx context.Context, b *bench) ([]row, error) {
 		peak := make(chan float64, 1)
 		watching, stop := context.WithCancel(ctx)
 		go func() { peak <- mostResident(watching, replica) }()
-		err := s.watch(c, f, func() (*load.Result, error) {
+		err := s.watch(ctx, c, f, func() (*load.Result, error) {
 			return c.closed(ctx, b.scale.everybody*b.scale.eachComes/3, 0)
 		})
 		stop()

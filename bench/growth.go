@@ -170,7 +170,7 @@ func growthOfPool(ctx context.Context, b *bench) ([]row, error) {
 			if err := c.fill(ctx, sizes[i]); err != nil {
 				return nil, err
 			}
-			if err := c.watch(c.candidate, &c.figures, func() (*load.Result, error) {
+			if err := c.watch(ctx, c.candidate, &c.figures, func() (*load.Result, error) {
 				return c.candidate.open(ctx, b.scale.poolRate, b.scale.poolLasting)
 			}); err != nil {
 				return nil, err

@@ -42,6 +42,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	farebox := flags.String("farebox", "farebox", "the binary that make build has made")
 	number := flags.Int("point", 0, "measure this point alone; 0 for all")
 	logs := flags.String("logs", "", "a folder that logs and audits are kept in; they are thrown away without")
+	profiles := flags.String("profiles", "", "a folder that farebox' processor profiles are kept in, of each round; they cost a little")
 	brief := flags.Bool("brief", false, "fewer and shorter rounds, to see that all is well")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -55,6 +56,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer b.close()
+	b.profiles = *profiles
 	printMachine(ctx, stdout, b, *number, *brief)
 	for _, p := range points {
 		if *number != 0 && *number != p.number {
@@ -86,6 +88,8 @@ type bench struct {
 	signer                  *signer
 	scale                   scale
 	progress                io.Writer
+	profiles                string // a folder for them, "" for none
+	profile                 int    // how many there are
 	repeated                int // rounds of the present point that did not count
 }
 

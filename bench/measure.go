@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -114,13 +115,14 @@ func (f *figures) cost() (sum spread) {
 }
 
 // watch measures one run of a candidate.
-func (s *stage) watch(c *candidate, into *figures, run func() (*load.Result, error)) error {
+func (s *stage) watch(ctx context.Context, c *candidate, into *figures, run func() (*load.Result, error)) error {
 	m, err := newMeter(c.replicas, s.servers, []*process{s.vendor.process})
 	if err != nil {
 		return err
 	}
+	profile := s.profile(ctx, c.replicas[0])
 	result, err := run()
-	if err != nil {
+	if err := errors.Join(err, profile()); err != nil {
 		return err
 	}
 	cpu, err := m.each(len(result.Samples))

@@ -91,7 +91,7 @@ func (s *stage) takeAll(ctx context.Context, c *candidate, ready, count int, int
 		if err := s.vendor.refuse(ctx); err != nil {
 			return err
 		}
-		err = s.watch(c, into, func() (*load.Result, error) { return c.closed(ctx, count, 0) })
+		err = s.watch(ctx, c, into, func() (*load.Result, error) { return c.closed(ctx, count, 0) })
 		if err == nil || ctx.Err() != nil {
 			return err
 		}

@@ -20,6 +20,7 @@ import (
 type process struct {
 	name string
 	addr string // host:port where it answers
+	ops  string // and where operators ask it; "" where they cannot
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
 }

@@ -59,7 +59,7 @@ func slowVendor(ctx context.Context, b *bench) ([]row, error) {
 			if err != nil {
 				return err
 			}
-			if err := s.watch(c, ours, func() (*load.Result, error) { return c.open(ctx, b.scale.perSecond, b.scale.steady) }); err != nil {
+			if err := s.watch(ctx, c, ours, func() (*load.Result, error) { return c.open(ctx, b.scale.perSecond, b.scale.steady) }); err != nil {
 				return err
 			}
 			after, err := s.vendor.calls(ctx)
@@ -77,7 +77,7 @@ func slowVendor(ctx context.Context, b *bench) ([]row, error) {
 			if _, err := c.open(ctx, b.scale.perSecond, b.scale.cold/3); err != nil {
 				return err
 			}
-			return s.watch(c, byHand, func() (*load.Result, error) { return c.open(ctx, b.scale.perSecond, b.scale.steady) })
+			return s.watch(ctx, c, byHand, func() (*load.Result, error) { return c.open(ctx, b.scale.perSecond, b.scale.steady) })
 		}()
 		if err != nil {
 			return nil, err

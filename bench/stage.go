@@ -159,7 +159,18 @@ func (s *stage) farebox(ctx context.Context, settings ...string) (*process, erro
 		"FAREBOX_SESSION_PUBLIC_KEY_FILE=" + s.b.signer.file, "FAREBOX_POLICY_FILE=" + s.b.policyFile,
 		"FAREBOX_LISTEN=" + addr, "FAREBOX_OPS_LISTEN=off", "FAREBOX_LOG_LEVEL=warn",
 	}, settings...)
-	return s.keep(launch(ctx, s.b.logs, "farebox", addr, env, s.b.farebox, "serve"))
+	ops := ""
+	if s.b.profiles != "" {
+		if ops, err = freeAddr(); err != nil {
+			return nil, err
+		}
+		env = append(env, "FAREBOX_OPS_LISTEN="+ops, "FAREBOX_PPROF=true")
+	}
+	p, err := s.keep(launch(ctx, s.b.logs, "farebox", addr, env, s.b.farebox, "serve"))
+	if err == nil {
+		p.ops = ops
+	}
+	return p, err
 }
 
 func (s *stage) floor(ctx context.Context) (*process, error) {

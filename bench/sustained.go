@@ -45,7 +45,7 @@ func sustained(ctx context.Context, b *bench) ([]row, error) {
 		return nil, err
 	}
 	if err := rounds(b.scale.rounds, []*candidate{ours, plain, byHand}, func(c *candidate) error {
-		return s.watch(c, f[c], func() (*load.Result, error) { return c.closed(ctx, 0, b.scale.lasting) })
+		return s.watch(ctx, c, f[c], func() (*load.Result, error) { return c.closed(ctx, 0, b.scale.lasting) })
 	}); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// profiled is how long a run's processor time is looked into; each is longer.
+const profiled = 2 * time.Second
+
+// profile keeps where a replica spends its processor time from now on, in a file
+// of the folder that was asked for. The function waits for the end of it.
+func (s *stage) profile(ctx context.Context, p *process) (wait func() error) {
+	if s.b.profiles == "" || p.ops == "" {
+		return func() error { return nil }
+	}
+	s.b.profile++
+	file := filepath.Join(s.b.profiles, fmt.Sprintf("%s-%02d.pprof", p.name, s.b.profile))
+	done := make(chan error, 1)
+	go func() { done <- fetchProfile(ctx, p.ops, file) }()
+	return func() error { return <-done }
+}
+
+func fetchProfile(ctx context.Context, addr, file string) error {
+	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%.0f", addr, profiled.Seconds())
+	asked, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(asked)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("profile: %s", answer.Status)
+	}
+	out, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(out, answer.Body); err != nil {
+		_ = out.Close()
+		return err
+	}
+	return out.Close()
+}
