@@ -77,7 +77,10 @@ func fromThePool(t testing.TB) func() {
 		t.Fatal(err)
 	}
 	us := now.UnixMicro()
-	server.answer = []any{"granted", us, "", us, int64(1), us, "an owner of thirty-two characters", string(sealed), int64(1), ""}
+	server.answer = []any{
+		[]any{us, "an owner of thirty-two characters"},
+		[]any{"granted", "", us, int64(1), us, string(sealed), int64(1), ""},
+	}
 	request := Request{
 		Issuer: "https://issuer.example", Subject: "user", SessionID: "session", IssuedAt: now, Type: vendorclient.RealtimeScribe,
 		Limits:      limit.Limits{PerUser: limit.Rate{Count: 10, Period: time.Minute}, PerUserDaily: 200, Global: limit.Rate{Count: 50, Period: time.Second}},

@@ -46,26 +46,51 @@ func (s *store) claim(ctx context.Context, a *attempt) (decision, error) {
 	sh := shard.At(shards, a.spread)
 	limits := a.Limits
 	limits.Global = limits.Global.Share(len(shards))
-	marks := a.marks.Keys(sh)
-	keys := append(append(append(make([]string, 0, 8), globalKey(sh)), userKeys(sh, a)...), marks...)
-	if a.keyed() {
-		keys = append(append(keys, attemptKeys(sh, a)...), failureKey(sh, a.waitingOn))
-	}
 	pools := s.pools(a)
-	keys = append(keys, poolKeys(sh, pools, a.Type)...)
+	kind := claimKind{
+		store: s, shard: sh, callers: len(a.callers), marks: a.marks.Count(), keyed: a.keyed(),
+		limits: limits, of: a.Type, pools: idsOf(pools),
+	}
+	keys := make([]string, 0, 2*kind.callers+kind.marks+1)
+	keys = a.marks.AppendKeys(appendUserKeys(keys, sh, a), sh)
+	args := make([]any, 0, 4)
+	args = append(args, a.marks.Issued())
+	if kind.keyed {
+		keys = append(append(keys, attemptKeys(sh, a)...), failureKey(sh, a.waitingOn))
+		args = append(args, a.claim, a.fingerprint, a.useless)
+	}
 	asked := s.cfg.Now()
-	reply, err := s.cfg.Shards.Run(ctx, sh, s.claims, keys,
-		len(a.callers), len(marks), a.marks.Issued(), a.claim, a.fingerprint, milliseconds(s.claimLife()), a.useless,
-		microseconds(limits.PerUser.Interval()), limits.PerUser.Count, limits.PerUserDaily,
-		microseconds(limits.Global.Interval()), limits.Global.Count,
-		len(pools), s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge), milliseconds(s.cfg.ReplayWindow))
+	common, own, err := s.claims.Run(ctx, sh, kind, keys, args)
 	if err != nil {
 		return decision{}, err
 	}
 	asOf := s.cfg.Now()
-	d, err := parseDecision(reply, limits, pools)
+	d, err := parseDecision(common, own, limits, pools)
 	d.asked, d.asOf = asked, asOf
 	return d, err
+}
+
+// claimKind is what attempts have in common that are decided together.
+type claimKind struct {
+	store          *store
+	shard          *shard.Shard
+	callers, marks int // hashes of each
+	keyed          bool
+	limits         limit.Limits
+	of             vendorclient.TokenType
+	pools          string // their ids
+}
+
+// Common implements shard.Kind.
+func (k claimKind) Common(keys []string, args []any) ([]string, []any) {
+	cfg := &k.store.cfg
+	keys = append(keys, globalKey(k.shard))
+	keys = appendPoolKeys(keys, k.shard, k.pools, k.of)
+	return keys, append(args,
+		k.callers, k.marks, len(keys)-1, flag(k.keyed),
+		microseconds(k.limits.PerUser.Interval()), k.limits.PerUser.Count, k.limits.PerUserDaily,
+		microseconds(k.limits.Global.Interval()), k.limits.Global.Count,
+		cfg.Pool.Owner, microseconds(cfg.Pool.MaxAge), milliseconds(k.store.claimLife()), milliseconds(cfg.ReplayWindow))
 }
 
 // pools are the keys whose pools may serve the attempt. A token that comes out of
@@ -78,35 +103,37 @@ func (s *store) pools(a *attempt) []*vendorclient.Key {
 	return s.cfg.Keys.Good(a.Type)
 }
 
-func parseDecision(reply any, limits limit.Limits, pools []*vendorclient.Key) (decision, error) {
-	fields, _ := reply.([]any)
-	if len(fields) < 2 {
+// parseDecision reads what the claim script said to all, and to this attempt.
+func parseDecision(common, own any, limits limit.Limits, pools []*vendorclient.Key) (decision, error) {
+	head, _ := common.([]any)
+	fields, _ := own.([]any)
+	if len(head) != 2 || len(fields) < 1 {
 		return decision{}, shard.ErrOddAnswer
 	}
-	r := reading{fields: fields}
-	d := decision{outcome: outcome(r.text(0)), clock: clock{now: r.micros(1)}}
+	toAll, r := reading{fields: head}, reading{fields: fields}
+	d := decision{outcome: outcome(r.text(0)), clock: clock{now: toAll.micros(0)}}
 	switch {
 	case d.outcome == outcomeReused, d.outcome == outcomeEnded:
-	case d.outcome == outcomePending && len(fields) == 3:
-		d.claim = r.text(2)
-	case d.outcome == outcomeReplay && len(fields) == 4:
-		d.pooled, d.sealed, d.keys = r.text(2) == "q", []byte(r.text(3)), pools
-	case d.outcome == outcomeFailed && len(fields) == 3:
-		d.failure = decodeFailure(r.text(2))
-	case d.outcome == outcomeGranted && len(fields) == 10, d.outcome == outcomeLimited && len(fields) == 6:
-		d.limited = limit.Name(r.text(2))
-		d.states = states(limits, r.micros(3), int(r.number(4)), r.micros(5), d.now)
+	case d.outcome == outcomePending && len(fields) == 2:
+		d.claim = r.text(1)
+	case d.outcome == outcomeReplay && len(fields) == 3:
+		d.pooled, d.sealed, d.keys = r.text(1) == "q", []byte(r.text(2)), pools
+	case d.outcome == outcomeFailed && len(fields) == 2:
+		d.failure = decodeFailure(r.text(1))
+	case d.outcome == outcomeGranted && len(fields) == 8, d.outcome == outcomeLimited && len(fields) == 5:
+		d.limited = limit.Name(r.text(1))
+		d.states = states(limits, r.micros(2), int(r.number(3)), r.micros(4), d.now)
 		if d.outcome == outcomeLimited {
 			break
 		}
-		d.owner, d.dropped = r.text(6), parseDropped(r.text(9))
-		if sealed := r.text(7); sealed != "" {
-			d.pooled, d.sealed, d.keys = true, []byte(sealed), only(pools, r.number(8))
+		d.owner, d.dropped = toAll.text(1), parseDropped(r.text(7))
+		if sealed := r.text(5); sealed != "" {
+			d.pooled, d.sealed, d.keys = true, []byte(sealed), only(pools, r.number(6))
 		}
 	default:
 		return decision{}, shard.ErrOddAnswer
 	}
-	if r.odd {
+	if r.odd || toAll.odd {
 		return decision{}, shard.ErrOddAnswer
 	}
 	return d, nil
@@ -182,7 +209,7 @@ func (s *store) release(ctx context.Context, a *attempt, d decision, cause error
 		return err
 	}
 	sh := shard.At(shards, a.spread)
-	keys := []string{globalKey(sh), userKeys(sh, a)[0]}
+	keys := []string{globalKey(sh), userKey(sh, a.callers[0], a)}
 	if a.keyed() {
 		keys = append(keys, attemptKeys(sh, a)[0], failureKey(sh, a.claim))
 	}
@@ -199,10 +226,13 @@ func (s *store) release(ctx context.Context, a *attempt, d decision, cause error
 func globalKey(sh *shard.Shard) string                { return sh.Key("g") }
 func failureKey(sh *shard.Shard, claim string) string { return sh.Key("f:" + claim) }
 
-func userKeys(sh *shard.Shard, a *attempt) []string {
-	keys, name := make([]string, len(a.callers)), a.name()
-	for i, caller := range a.callers {
-		keys[i] = sh.Key("u:" + caller + ":" + name)
+func userKey(sh *shard.Shard, caller string, a *attempt) string {
+	return sh.Key("u:" + caller + ":" + a.name())
+}
+
+func appendUserKeys(keys []string, sh *shard.Shard, a *attempt) []string {
+	for _, caller := range a.callers {
+		keys = append(keys, userKey(sh, caller, a))
 	}
 	return keys
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"farebox/internal/poolplan"
@@ -32,14 +33,29 @@ func (c *clock) local(at time.Time) time.Time { return c.asked.Add(at.Sub(c.now)
 // Each API key has pools of its own: what it has minted can be used for as long
 // as it can, and no replica takes what it cannot open.
 
-func poolKey(sh *shard.Shard, pool *vendorclient.Key, t vendorclient.TokenType) string {
-	return sh.Key("p:" + pool.ID() + ":" + string(t))
+func poolKey(sh *shard.Shard, id string, t vendorclient.TokenType) string {
+	return sh.Key("p:" + id + ":" + string(t))
 }
 
-func poolKeys(sh *shard.Shard, pools []*vendorclient.Key, t vendorclient.TokenType) []string {
-	keys := make([]string, len(pools))
+// idsOf are the ids of pools' keys, in one text.
+func idsOf(pools []*vendorclient.Key) string {
+	if len(pools) == 1 {
+		return pools[0].ID() // as it is nearly always
+	}
+	ids := make([]string, len(pools))
 	for i, pool := range pools {
-		keys[i] = poolKey(sh, pool, t)
+		ids[i] = pool.ID()
+	}
+	return strings.Join(ids, between)
+}
+
+// between parts ids, which have none of it.
+const between = " "
+
+// appendPoolKeys appends those of the pools with these ids, as idsOf has them.
+func appendPoolKeys(keys []string, sh *shard.Shard, ids string, t vendorclient.TokenType) []string {
+	for id := range strings.FieldsSeq(ids) {
+		keys = append(keys, poolKey(sh, id, t))
 	}
 	return keys
 }
@@ -87,7 +103,7 @@ func (s *store) reserve(ctx context.Context, sh *shard.Shard, t vendorclient.Tok
 	}
 	asked := s.cfg.Now()
 	reply, err := s.cfg.Shards.Run(ctx, sh, s.reserves,
-		[]string{poolKey(sh, round.pool, t), reservationsKey(sh, round.pool, t), demandKey(sh, round.pool, t)},
+		[]string{poolKey(sh, round.pool.ID(), t), reservationsKey(sh, round.pool, t), demandKey(sh, round.pool, t)},
 		s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge), replica, strconv.FormatFloat(round.demand, 'f', 3, 64),
 		strconv.FormatFloat(round.lead.Seconds(), 'f', 3, 64), round.least, round.most, round.want,
 		microseconds(s.claimLife()), round.id+":", lost.id, lost.want, poolplan.Margin, poolplan.Spread)
@@ -149,7 +165,7 @@ func (s *store) putNew(ctx context.Context, sh *shard.Shard, f fresh, token toke
 // fit is thrown away. It returns what became of it.
 func (s *store) put(ctx context.Context, sh *shard.Shard, f fresh, most int) (string, error) {
 	reserved := cmp.Or(f.reserved, &slot{pool: f.pool})
-	keys := []string{poolKey(sh, f.pool, f.of), reservationsKey(sh, reserved.pool, f.of)}
+	keys := []string{poolKey(sh, f.pool.ID(), f.of), reservationsKey(sh, reserved.pool, f.of)}
 	reply, err := s.cfg.Shards.Run(ctx, sh, s.puts, append(keys, tokenKeys(sh, f.hashes)...),
 		s.cfg.Pool.Owner, f.clock.owner, fmt.Sprintf("%016d", f.mintedAt.UnixMicro()), f.sealed,
 		microseconds(s.cfg.Pool.MaxAge), most, milliseconds(s.cfg.TokenLifetime), reserved.id)
@@ -167,7 +183,7 @@ const (
 // caller of another shard; no entry where there is none.
 func (s *store) take(ctx context.Context, sh *shard.Shard, t vendorclient.TokenType, pools []*vendorclient.Key) (taken, error) {
 	asked := s.cfg.Now()
-	reply, err := s.cfg.Shards.Run(ctx, sh, s.takes, poolKeys(sh, pools, t), s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge))
+	reply, err := s.cfg.Shards.Run(ctx, sh, s.takes, appendPoolKeys(nil, sh, idsOf(pools), t), s.cfg.Pool.Owner, microseconds(s.cfg.Pool.MaxAge))
 	if err != nil {
 		return taken{}, err
 	}

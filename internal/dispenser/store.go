@@ -15,7 +15,8 @@ type store struct {
 
 // scripts are all that there are, each described at its head.
 type scripts struct {
-	claims, takes, settles, releases, reserves, puts, remembers *shard.Script
+	claims                                              *shard.Joint[claimKind]
+	takes, settles, releases, reserves, puts, remembers *shard.Script
 }
 
 var (
@@ -48,7 +49,8 @@ const (
 func newStore(cfg Config) *store {
 	ofPool := func(source string) *shard.Script { return shard.NewScript(shard.OwnerSource, poolSource, source) }
 	return &store{cfg: cfg, scripts: scripts{
-		claims: ofPool(claimSource), takes: ofPool(takeSource), reserves: ofPool(reserveSource), puts: ofPool(putSource),
+		claims: shard.NewJoint[claimKind](cfg.Shards, ofPool(claimSource)),
+		takes:  ofPool(takeSource), reserves: ofPool(reserveSource), puts: ofPool(putSource),
 		settles: shard.NewScript(settleSource), releases: shard.NewScript(releaseSource), remembers: shard.NewScript(rememberSource),
 	}}
 }

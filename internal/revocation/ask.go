@@ -17,7 +17,7 @@ func (l *List) Ask(ctx context.Context, m Marks) (ended bool, err error) {
 	}
 	for _, sh := range all {
 		line := []any{"mget"}
-		for _, key := range m.Keys(sh) {
+		for _, key := range m.AppendKeys(nil, sh) {
 			line = append(line, key)
 		}
 		reply, err := l.cfg.Shards.Do(ctx, sh, line...)

@@ -140,12 +140,14 @@ func (l *List) MarksOf(s Session) Marks {
 // ID tells sessions apart that may be ended apart.
 func (m Marks) ID() string { return strings.Join(m.hashes, "") + m.Issued() }
 
-// Keys are those of a shard at which a script finds "<microseconds>": sessions
-// issued at or before that moment are ended.
-func (m Marks) Keys(sh *shard.Shard) []string {
-	keys := make([]string, len(m.hashes))
-	for i, hash := range m.hashes {
-		keys[i] = markKey(sh, hash)
+// Count is how many places there are.
+func (m Marks) Count() int { return len(m.hashes) }
+
+// AppendKeys appends those keys of a shard at which a script finds
+// "<microseconds>": sessions issued at or before that moment are ended.
+func (m Marks) AppendKeys(keys []string, sh *shard.Shard) []string {
+	for _, hash := range m.hashes {
+		keys = append(keys, markKey(sh, hash))
 	}
 	return keys
 }

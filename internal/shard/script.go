@@ -37,17 +37,28 @@ var ErrOddAnswer = errors.New("a script answered something else")
 // Run runs a script once, over keys that all lie in one shard. An error wraps
 // ErrAway, and then the script may have run all the same.
 func (s *Set) Run(ctx context.Context, sh *Shard, script *Script, keys []string, args ...any) (any, error) {
+	return run(script, keys, args, func(line []any) (any, error) { return s.Do(ctx, sh, line...) })
+}
+
+const evalsha = "evalsha"
+
+// run has do send the line that runs a script.
+func run(script *Script, keys []string, args []any, do func(line []any) (any, error)) (any, error) {
 	line := make([]any, 0, 3+len(keys)+len(args))
-	line = append(line, "evalsha", script.hash, len(keys))
-	for _, key := range keys {
-		line = append(line, key)
+	line = append(line, evalsha, script.hash, len(keys))
+	for i := range keys {
+		if i == 0 {
+			line = append(line, keys[0]) // by which a cluster's server is found
+			continue
+		}
+		line = append(line, &keys[i]) // which costs no copy
 	}
 	line = append(line, args...)
-	reply, err := s.Do(ctx, sh, line...)
+	reply, err := do(line)
 	if isNoScript(err) {
 		// Nothing ran, so sending it again repeats nothing.
 		line[0], line[1] = "eval", script.source
-		return s.Do(ctx, sh, line...)
+		return do(line)
 	}
 	return reply, err
 }

@@ -157,13 +157,18 @@ func (s *Set) agree(ctx context.Context) (int, error) {
 // whatever becomes of ctx: what was sent is to be known as exactly as can be.
 // An error wraps ErrAway, or is the server's own NOSCRIPT.
 func (s *Set) Do(ctx context.Context, sh *Shard, words ...any) (any, error) {
+	return s.do(ctx, sh, s.traced, words)
+}
+
+// do is Do by a process of its own.
+func (s *Set) do(ctx context.Context, sh *Shard, process func(context.Context, *redis.Cmd) error, words []any) (any, error) {
 	if !sh.breaker.TryAcquirePermit() {
 		return nil, ErrUnsent
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Timeout)
 	defer cancel()
 	cmd := redis.NewCmd(ctx, words...)
-	err := s.process(ctx, cmd)
+	err := process(ctx, cmd)
 	if err == nil || errors.Is(err, redis.Nil) || isNoScript(err) {
 		s.met(sh)
 		if errors.Is(err, redis.Nil) {
@@ -176,13 +181,17 @@ func (s *Set) Do(ctx context.Context, sh *Shard, words ...any) (any, error) {
 	return nil, fmt.Errorf("%w: %w", ErrAway, err)
 }
 
-func (s *Set) process(ctx context.Context, cmd *redis.Cmd) error {
+func (s *Set) untraced(ctx context.Context, cmd *redis.Cmd) error {
+	return s.cfg.Redis.Process(ctx, cmd)
+}
+
+func (s *Set) traced(ctx context.Context, cmd *redis.Cmd) error {
 	if s.cfg.Tracer == nil {
-		return s.cfg.Redis.Process(ctx, cmd)
+		return s.untraced(ctx, cmd)
 	}
 	ctx, end := s.cfg.Tracer.Command(ctx, cmd.Name())
-	err := s.cfg.Redis.Process(ctx, cmd)
-	if err == nil || errors.Is(err, redis.Nil) || isNoScript(err) {
+	err := s.untraced(ctx, cmd)
+	if errors.Is(err, redis.Nil) || isNoScript(err) {
 		end("")
 	} else {
 		end(reason(err))
@@ -218,12 +227,17 @@ func (s *Set) missed(sh *Shard, err error) {
 	s.cfg.State.Down(reason(err))
 }
 
-// reason is a short word for why Redis did not answer.
+// timedOut is the reason of no answer in time.
+const timedOut = "timeout"
+
+// reason is a short word for why Redis did not answer; "" where it did.
 func reason(err error) string {
 	var answered redis.Error
 	switch {
+	case err == nil:
+		return ""
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, redis.ErrPoolTimeout):
-		return "timeout"
+		return timedOut
 	case errors.As(err, &answered):
 		code, _, _ := strings.Cut(answered.Error(), " ")
 		return "refused: " + strings.ToLower(strings.Trim(code, ":"))

@@ -6,12 +6,16 @@ local function fault(entry, who, now, most_age)
   if age < 0 or age > most_age then return 'expired' end
 end
 
--- Counts what is dropped: "<fenced> <expired>", or "" for none.
+-- Counts what is dropped, and tells it once: "<fenced> <expired>", or "" for none.
 local fenced, expired = 0, 0
 local function count(why)
   if why == 'fenced' then fenced = fenced + 1 else expired = expired + 1 end
 end
-local function dropped() return fenced + expired > 0 and fenced .. ' ' .. expired or '' end
+local function dropped()
+  local told = fenced + expired > 0 and fenced .. ' ' .. expired or ''
+  fenced, expired = 0, 0
+  return told
+end
 
 -- Takes the oldest good token out of a pool, and what is not good with it.
 local function take(pool, who, now, most_age)
@@ -23,10 +27,10 @@ local function take(pool, who, now, most_age)
   end
 end
 
--- Takes one out of the first of the pools, which are the keys from first on, that
--- has one. Returns it, and which of them it was.
-local function take_first(first, who, now, most_age)
-  for i = first, #KEYS do
+-- Takes one out of the first of the pools, which are the keys from first to last,
+-- that has one. Returns it, and which of them it was.
+local function take_first(first, last, who, now, most_age)
+  for i = first, last do
     local sealed = take(KEYS[i], who, now, most_age)
     if sealed ~= '' then return sealed, i - first + 1 end
   end

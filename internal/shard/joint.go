@@ -1,0 +1,177 @@
+package shard
+
+import (
+	"context"
+	"errors"
+	"sync"
+)
+
+// Kind is what calls of a joint script have to be alike in to share a run: those
+// of equal kinds do.
+type Kind interface {
+	comparable
+	// Common appends the keys and arguments that stand once, before the calls' own.
+	Common(keys []string, args []any) ([]string, []any)
+}
+
+// Joint is a script that one run of does what many calls ask for. A call that
+// finds no run of its kind under way goes at once and alone; those that come
+// meanwhile share the next. It is safe for concurrent use.
+//
+// The script is given what the calls have in common and then each call's keys,
+// and arguments, in order. It answers with a list: what it has to say to all, and
+// then each call's own answer.
+type Joint[K Kind] struct {
+	set    *Set
+	script *Script
+
+	mu     sync.Mutex
+	queues map[place[K]]*queue // of what has runs under way
+}
+
+// place is where and with whom a call may run.
+type place[K Kind] struct {
+	shard *Shard
+	kind  K
+}
+
+// queue is what waits for the end of a run.
+type queue struct {
+	runs    int // under way
+	waiting []*call
+}
+
+// call is one caller's part of a run.
+type call struct {
+	keys []string
+	args []any
+	done chan struct{} // closed when the rest is there
+
+	common, own any
+	err         error
+}
+
+const (
+	// abreast is how many runs of one kind are under way at once: while the server
+	// is at one, the answer of another is on its way.
+	abreast = 2
+	// largest bounds a run, since the server does nothing else meanwhile.
+	largest = 64
+)
+
+// NewJoint returns a Joint of a script.
+func NewJoint[K Kind](set *Set, script *Script) *Joint[K] {
+	return &Joint[K]{set: set, script: script, queues: map[place[K]]*queue{}}
+}
+
+// Run runs the script once for this call, perhaps with others, over keys that
+// all lie in one shard, and returns what was said to all of the run and the
+// call's own answer. It waits for the answer whatever becomes of ctx. An error
+// wraps ErrAway, and then the script may have run all the same, unless it is
+// ErrUnsent.
+func (j *Joint[K]) Run(ctx context.Context, sh *Shard, kind K, keys []string, args []any) (common, own any, err error) {
+	if tracer := j.set.cfg.Tracer; tracer != nil {
+		_, end := tracer.Command(ctx, evalsha)
+		defer func() { end(reason(err)) }()
+	}
+	c := &call{keys: keys, args: args}
+	at := place[K]{sh, kind}
+	if !j.enter(at, c) {
+		<-c.done
+		return c.common, c.own, c.err
+	}
+	j.run(ctx, at, []*call{c})
+	if batch := j.next(at); batch != nil {
+		go func() {
+			for ; batch != nil; batch = j.next(at) {
+				j.run(ctx, at, batch)
+				for _, c := range batch {
+					close(c.done)
+				}
+			}
+		}()
+	}
+	return c.common, c.own, c.err
+}
+
+// enter reports whether the call is to run now; otherwise it waits.
+func (j *Joint[K]) enter(at place[K], c *call) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	q := j.queues[at]
+	if q == nil {
+		q = &queue{}
+		j.queues[at] = q
+	}
+	if q.runs < abreast {
+		q.runs++
+		return true
+	}
+	c.done = make(chan struct{})
+	q.waiting = append(q.waiting, c)
+	return false
+}
+
+// next returns which calls are to run after a run has ended, nil for none.
+func (j *Joint[K]) next(at place[K]) []*call {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	q := j.queues[at]
+	n := min(len(q.waiting), largest)
+	if n == 0 {
+		if q.runs--; q.runs == 0 {
+			delete(j.queues, at)
+		}
+		return nil
+	}
+	batch := q.waiting[:n:n]
+	if q.waiting = q.waiting[n:]; len(q.waiting) == 0 {
+		q.waiting = nil
+	}
+	return batch
+}
+
+// run runs calls together. Where the server did not answer in time, those who
+// have waited for that are told the same: they would wait as long again.
+func (j *Joint[K]) run(ctx context.Context, at place[K], batch []*call) {
+	const ample = 16 // for what is common
+	own := len(batch)
+	keys, args := at.kind.Common(
+		make([]string, 0, ample+own*len(batch[0].keys)), make([]any, 0, ample+own*len(batch[0].args)))
+	for _, c := range batch {
+		keys, args = append(keys, c.keys...), append(args, c.args...)
+	}
+	// Each call has a span of its own already.
+	reply, err := run(j.script, keys, args, func(line []any) (any, error) {
+		return j.set.do(ctx, at.shard, j.set.untraced, line)
+	})
+	answers, _ := reply.([]any)
+	if err == nil && len(answers) != 1+own {
+		err = ErrOddAnswer
+	}
+	for i, c := range batch {
+		if c.err = err; err == nil {
+			c.common, c.own = answers[0], answers[1+i]
+		}
+	}
+	if err != nil && reason(err) == timedOut {
+		j.dismiss(at)
+	}
+}
+
+// dismiss ends the wait of all who wait at a place.
+func (j *Joint[K]) dismiss(at place[K]) {
+	j.mu.Lock()
+	q := j.queues[at]
+	waiting := q.waiting
+	q.waiting = nil
+	j.mu.Unlock()
+	for _, c := range waiting {
+		j.set.missed(at.shard, errWaited)
+		c.err = ErrUnsent
+		close(c.done)
+	}
+}
+
+// errWaited is a server that did not answer those before.
+var errWaited = errors.Join(ErrUnsent, context.DeadlineExceeded)

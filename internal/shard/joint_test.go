@@ -1,0 +1,280 @@
+package shard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// kind is the kind of a test's calls.
+type kind string
+
+func (k kind) Common(keys []string, args []any) ([]string, []any) {
+	return append(keys, "common"), append(args, string(k))
+}
+
+// sent is a command that a test's server has to answer.
+type sent struct {
+	cmd    *redis.Cmd
+	answer chan error
+}
+
+// args are those of the calls.
+func (s sent) args() []any {
+	all := s.cmd.Args()
+	return all[3+all[2].(int)+1:]
+}
+
+// serve answers with each call's own argument.
+func (s sent) serve() {
+	answers := []any{"to all"}
+	answers = append(answers, s.args()...)
+	s.cmd.SetVal(answers)
+	s.answer <- nil
+}
+
+func (s sent) fail(err error) { s.answer <- err }
+
+// desk is a server whose answers a test gives.
+type desk chan sent
+
+func (d desk) Process(_ context.Context, cmd redis.Cmder) error {
+	s := sent{cmd.(*redis.Cmd), make(chan error)}
+	d <- s
+	return <-s.answer
+}
+
+func (desk) Clustered(context.Context) (bool, error) { return false, nil }
+
+func newJoint(t *testing.T) (desk, *Set, *Joint[kind]) {
+	t.Helper()
+	server := make(desk)
+	s, err := New(Config{Redis: server, Prefix: "test", State: &lamp{}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return server, s, NewJoint[kind](s, NewScript("the script"))
+}
+
+// calls makes calls one after the other, each once the one before waits or is
+// sent, and tells their ends.
+type calls struct {
+	t     *testing.T
+	joint *Joint[kind]
+	shard *Shard
+	all   sync.WaitGroup
+	mu    sync.Mutex
+	ends  map[string]error
+}
+
+func (c *calls) call(k kind, name string) {
+	c.all.Go(func() {
+		common, own, err := c.joint.Run(c.t.Context(), c.shard, k, []string{"key of " + name}, []any{name})
+		if err == nil && (common != "to all" || own != name) {
+			err = fmt.Errorf("%s was answered %v and %v", name, common, own)
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.ends[name] = err
+	})
+}
+
+// waiting waits until so many calls of a kind wait for a run.
+func (c *calls) waiting(k kind, n int) {
+	c.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		c.joint.mu.Lock()
+		q := c.joint.queues[place[kind]{c.shard, k}]
+		met := q != nil && len(q.waiting) == n
+		c.joint.mu.Unlock()
+		if met {
+			return
+		}
+		if time.Now().After(deadline) {
+			c.t.Fatalf("never %d waiting", n)
+		}
+	}
+}
+
+func newCalls(t *testing.T) (desk, *Set, *calls) {
+	server, set, joint := newJoint(t)
+	return server, set, &calls{t: t, joint: joint, shard: set.first, ends: map[string]error{}}
+}
+
+// Calls that come while runs are under way share the next, in their order, each
+// with its own answer; other kinds are for themselves; and nothing is left.
+func TestCallsThatComeMeanwhileShareARun(t *testing.T) {
+	t.Parallel()
+	server, _, c := newCalls(t)
+	var under []sent
+	for i := range abreast {
+		c.call("a", fmt.Sprint("first", i))
+		under = append(under, <-server)
+	}
+	for i := range 3 {
+		c.call("a", fmt.Sprint("later", i))
+		c.waiting("a", i+1)
+	}
+	c.call("b", "other")
+	other := <-server
+	if got := other.args(); !slices.Equal(got, []any{"other"}) {
+		t.Errorf("a run of b has %v", got)
+	}
+	other.serve()
+	under[0].serve()
+	shared := <-server
+	if got := shared.args(); !slices.Equal(got, []any{"later0", "later1", "later2"}) {
+		t.Errorf("the run that is shared has %v", got)
+	}
+	if got := shared.cmd.Args()[3]; got != "common" {
+		t.Errorf("its first key is %v", got)
+	}
+	if got := *shared.cmd.Args()[5].(*string); got != "key of later1" {
+		t.Errorf("its third key is %v", got)
+	}
+	shared.serve()
+	for _, s := range under[1:] {
+		s.serve()
+	}
+	c.all.Wait()
+	for name, err := range c.ends {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	c.joint.mu.Lock()
+	defer c.joint.mu.Unlock()
+	if len(c.joint.queues) > 0 {
+		t.Errorf("left: %v", c.joint.queues)
+	}
+}
+
+func TestARunIsBounded(t *testing.T) {
+	t.Parallel()
+	server, _, c := newCalls(t)
+	var under []sent
+	for i := range abreast {
+		c.call("a", fmt.Sprint("first", i))
+		under = append(under, <-server)
+	}
+	for i := range largest + 1 {
+		c.call("a", fmt.Sprint("later", i))
+	}
+	c.waiting("a", largest+1)
+	under[0].serve()
+	full := <-server
+	if n := len(full.args()); n != largest {
+		t.Errorf("%d calls in one run", n)
+	}
+	full.serve()
+	rest := <-server
+	if n := len(rest.args()); n != 1 {
+		t.Errorf("%d calls in the next", n)
+	}
+	rest.serve()
+	under[1].serve()
+	c.all.Wait()
+}
+
+// A run that failed has failed for all in it, since the script may have run; who
+// waits for the next is served by it.
+func TestAFailureIsOfItsOwnRunAlone(t *testing.T) {
+	t.Parallel()
+	server, _, c := newCalls(t)
+	var under []sent
+	for i := range abreast {
+		c.call("a", fmt.Sprint("first", i))
+		under = append(under, <-server)
+	}
+	c.call("a", "later")
+	c.waiting("a", 1)
+	under[0].fail(errors.New("the connection broke"))
+	next := <-server
+	next.serve()
+	under[1].serve()
+	c.all.Wait()
+	if err := c.ends["first0"]; !errors.Is(err, ErrAway) || errors.Is(err, ErrUnsent) {
+		t.Errorf("the failed: %v", err)
+	}
+	if c.ends["later"] != nil || c.ends["first1"] != nil {
+		t.Errorf("the others: %v", c.ends)
+	}
+}
+
+// Who has waited for a server that did not answer in time does not wait as long
+// again, and nothing was sent for them.
+func TestNobodyWaitsTwiceForASilentServer(t *testing.T) {
+	t.Parallel()
+	server, set, c := newCalls(t)
+	var under []sent
+	for i := range abreast {
+		c.call("a", fmt.Sprint("first", i))
+		under = append(under, <-server)
+	}
+	for i := range 5 {
+		c.call("a", fmt.Sprint("later", i))
+	}
+	c.waiting("a", 5)
+	under[0].fail(context.DeadlineExceeded)
+	under[1].fail(context.DeadlineExceeded)
+	c.all.Wait()
+	for i := range 5 {
+		if err := c.ends[fmt.Sprint("later", i)]; !errors.Is(err, ErrUnsent) {
+			t.Errorf("who waited: %v", err)
+		}
+	}
+	if err := c.ends["first0"]; !errors.Is(err, ErrAway) || errors.Is(err, ErrUnsent) {
+		t.Errorf("who was sent: %v", err)
+	}
+	if !set.first.Down() {
+		t.Error("the shard does not count as down")
+	}
+	// They count as so many that were not answered: nobody asks for a while.
+	if _, _, err := c.joint.Run(t.Context(), c.shard, "a", nil, nil); !errors.Is(err, ErrUnsent) {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// An answer of another length belongs to nobody.
+func TestAnAnswerThatDoesNotFitIsNobodys(t *testing.T) {
+	t.Parallel()
+	server, _, c := newCalls(t)
+	c.call("a", "one")
+	s := <-server
+	s.cmd.SetVal([]any{"to all", "one", "another"})
+	s.answer <- nil
+	c.all.Wait()
+	if !errors.Is(c.ends["one"], ErrOddAnswer) {
+		t.Errorf("it ends with %v", c.ends["one"])
+	}
+}
+
+// A script that the server does not know has not run, and is sent whole.
+func TestAJointScriptIsLoaded(t *testing.T) {
+	t.Parallel()
+	server, _, c := newCalls(t)
+	c.call("a", "one")
+	s := <-server
+	s.fail(noScript{})
+	s = <-server
+	if args := s.cmd.Args(); args[0] != "eval" || args[1] != "the script" {
+		t.Errorf("sent then: %v", args[:2])
+	}
+	s.serve()
+	c.all.Wait()
+	if err := c.ends["one"]; err != nil {
+		t.Error(err)
+	}
+}
+
+type noScript struct{}
+
+func (noScript) Error() string { return "NOSCRIPT No matching script." }
+func (noScript) RedisError()   {}
