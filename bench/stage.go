@@ -158,6 +158,7 @@ func (s *stage) farebox(ctx context.Context, settings ...string) (*process, erro
 		"FAREBOX_SESSION_ISSUER=" + issuer, "FAREBOX_SESSION_AUDIENCE=" + audience,
 		"FAREBOX_SESSION_PUBLIC_KEY_FILE=" + s.b.signer.file, "FAREBOX_POLICY_FILE=" + s.b.policyFile,
 		"FAREBOX_LISTEN=" + addr, "FAREBOX_OPS_LISTEN=off", "FAREBOX_LOG_LEVEL=warn",
+		"FAREBOX_AUDIT_FILE=" + filepath.Join(s.b.logs, "audit-"+addr[strings.LastIndexByte(addr, ':')+1:]+".jsonl"),
 	}, settings...)
 	ops := ""
 	if s.b.profiles != "" {

@@ -70,7 +70,7 @@ func es256(t testing.TB) (file, raw string) {
 // middleware, the audit and the log, and a dispenser that costs nothing.
 func atTheEdge(t testing.TB) func() {
 	file, raw := es256(t)
-	log := slog.New(slog.NewJSONHandler(io.Discard, nil))
+	log := slog.New(slog.NewJSONHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	keys, err := session.NewPEM(session.PEMConfig{Path: file, Now: time.Now, Log: log})
 	if err != nil {
 		t.Fatal(err)

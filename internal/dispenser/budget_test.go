@@ -29,17 +29,6 @@ func (i *instant) Process(_ context.Context, cmd redis.Cmder) error {
 	return nil
 }
 
-type unobserved struct{}
-
-func (unobserved) Up()         {}
-func (unobserved) Down(string) {}
-
-type noVendor struct{}
-
-func (noVendor) Mint(context.Context, vendorclient.TokenType) (vendorclient.Token, error) {
-	panic("nothing is minted")
-}
-
 // fromThePool hands out one token that lay ready, without an idempotency key.
 func fromThePool(t testing.TB) func() {
 	secrets := []secret.Text{secret.New("a secret of the deployment, of more than 32 bytes")}

@@ -43,29 +43,16 @@ func (s *store) claim(ctx context.Context, a *attempt) (decision, error) {
 	if err != nil {
 		return decision{}, err
 	}
-	sh := shard.At(shards, a.spread)
-	limits := a.Limits
-	limits.Global = limits.Global.Share(len(shards))
-	pools := s.pools(a)
-	kind := claimKind{
-		store: s, shard: sh, callers: len(a.callers), marks: a.marks.Count(), keyed: a.keyed(),
-		limits: limits, of: a.Type, pools: idsOf(pools),
-	}
-	keys := make([]string, 0, 2*kind.callers+kind.marks+1)
-	keys = a.marks.AppendKeys(appendUserKeys(keys, sh, a), sh)
-	args := make([]any, 0, 4)
-	args = append(args, a.marks.Issued())
-	if kind.keyed {
-		keys = append(append(keys, attemptKeys(sh, a)...), failureKey(sh, a.waitingOn))
-		args = append(args, a.claim, a.fingerprint, a.useless)
-	}
+	sh, pools := shard.At(shards, a.spread), s.pools(a)
+	kind := s.kindOf(a, sh, len(shards), pools)
+	keys, args := kind.own(a)
 	asked := s.cfg.Now()
 	common, own, err := s.claims.Run(ctx, sh, kind, keys, args)
 	if err != nil {
 		return decision{}, err
 	}
 	asOf := s.cfg.Now()
-	d, err := parseDecision(common, own, limits, pools)
+	d, err := parseDecision(common, own, kind.limits, pools)
 	d.asked, d.asOf = asked, asOf
 	return d, err
 }
@@ -79,6 +66,27 @@ type claimKind struct {
 	limits         limit.Limits
 	of             vendorclient.TokenType
 	pools          string // their ids
+}
+
+// kindOf is that of an attempt in one of n shards.
+func (s *store) kindOf(a *attempt, sh *shard.Shard, n int, pools []*vendorclient.Key) claimKind {
+	limits := a.Limits
+	limits.Global = limits.Global.Share(n)
+	return claimKind{
+		store: s, shard: sh, callers: len(a.callers), marks: a.marks.Count(), keyed: a.keyed(),
+		limits: limits, of: a.Type, pools: idsOf(pools),
+	}
+}
+
+// own are the keys and arguments of one attempt of the kind.
+func (k claimKind) own(a *attempt) (keys []string, args []any) {
+	keys = make([]string, 0, 2*k.callers+k.marks+1)
+	keys = a.marks.AppendKeys(appendUserKeys(keys, k.shard, a), k.shard)
+	if !k.keyed {
+		return keys, []any{a.marks.Issued()}
+	}
+	keys = append(append(keys, attemptKeys(k.shard, a)...), failureKey(k.shard, a.waitingOn))
+	return keys, []any{a.marks.Issued(), a.claim, a.fingerprint, a.useless}
 }
 
 // Common implements shard.Kind.

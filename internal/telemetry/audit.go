@@ -50,37 +50,46 @@ type Audit struct {
 // NewAudit returns an Audit that writes to w.
 func NewAudit(w io.Writer) *Audit { return &Audit{to: w} }
 
-// line is an Entry as it is written.
-type line struct {
-	Time        time.Time `json:"time"`
-	Event       string    `json:"event"`
-	Audit       bool      `json:"audit"`
-	RequestID   string    `json:"request_id,omitempty"`
-	Type        string    `json:"type,omitempty"`
-	Agent       string    `json:"agent,omitempty"`
-	Key         string    `json:"key,omitempty"`
-	Outcome     string    `json:"outcome,omitempty"`
-	Source      string    `json:"source,omitempty"`
-	SubjectHash string    `json:"sub_hash,omitempty"`
-	SessionHash string    `json:"sid_hash,omitempty"`
-	TokenIDHash string    `json:"jti_hash,omitempty"`
-	TokenSHA256 string    `json:"token_sha256,omitempty"`
-	Client      string    `json:"client,omitempty"`
-}
-
 // Record writes e.
 func (a *Audit) Record(_ context.Context, e Entry) {
-	text, err := json.Marshal(line{
-		Time: time.Now(), Event: e.Event, Audit: true, RequestID: e.RequestID, Type: e.Type, Agent: e.Agent, Key: e.Key,
-		Outcome: e.Outcome, Source: e.Source, SubjectHash: e.SubjectHash, SessionHash: e.SessionHash,
-		TokenIDHash: e.TokenIDHash, TokenSHA256: hash(e.Token), Client: e.Client,
-	})
-	if err != nil {
-		return // a time before year 0 or after 9999
-	}
+	const usual = 512 // bytes
+	line := appendEntry(make([]byte, 0, usual), time.Now(), e)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	_, _ = a.to.Write(append(text, '\n')) // as with the log: there is nobody to tell
+	_, _ = a.to.Write(append(line, '\n')) // as with the log: there is nobody to tell
+}
+
+// appendEntry appends the JSON of an Entry. There is one a request, so it is
+// written without reflection.
+func appendEntry(to []byte, now time.Time, e Entry) []byte {
+	to = append(to, `{"time":"`...)
+	to = now.AppendFormat(to, time.RFC3339Nano)
+	to = append(to, `","event":`...)
+	to = appendText(to, e.Event)
+	to = append(to, `,"audit":true`...)
+	for _, member := range [...]struct{ name, value string }{
+		{"request_id", e.RequestID}, {"type", e.Type}, {"agent", e.Agent}, {"key", e.Key},
+		{"outcome", e.Outcome}, {"source", e.Source},
+		{"sub_hash", e.SubjectHash}, {"sid_hash", e.SessionHash}, {"jti_hash", e.TokenIDHash},
+		{"token_sha256", hash(e.Token)}, {"client", e.Client},
+	} {
+		if member.value != "" {
+			to = append(append(append(to, `,"`...), member.name...), `":`...)
+			to = appendText(to, member.value)
+		}
+	}
+	return append(to, '}')
+}
+
+// appendText appends a JSON string.
+func appendText(to []byte, text string) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			quoted, _ := json.Marshal(text) // a text never fails
+			return append(to, quoted...)
+		}
+	}
+	return append(append(append(to, '"'), text...), '"')
 }
 
 func hash(token secret.Text) string {

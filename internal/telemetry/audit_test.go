@@ -2,14 +2,17 @@ package telemetry_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"farebox/internal/secret"
 	"farebox/internal/telemetry"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 )
 
 func TestAuditWritesOneJSONLineWithTheTokensHashAlone(t *testing.T) {
@@ -38,4 +41,42 @@ func TestAuditWritesOneJSONLineWithTheTokensHashAlone(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// Whatever stands in an entry, its line is JSON, one line, and says just that.
+func TestAnAuditLineHoldsWhatItWasGiven(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", `"`, `\`, "a\nb", "\x00", "\x7f", "ä", "</script>", "\u2028"}))
+		e := telemetry.Entry{
+			Event: text.Draw(t, "event"), RequestID: text.Draw(t, "request"), Type: text.Draw(t, "type"), Key: text.Draw(t, "key"),
+			Agent: text.Draw(t, "agent"), Outcome: text.Draw(t, "outcome"), Source: text.Draw(t, "source"),
+			SubjectHash: text.Draw(t, "sub"), SessionHash: text.Draw(t, "sid"), TokenIDHash: text.Draw(t, "jti"), Client: text.Draw(t, "client"),
+		}
+		var out bytes.Buffer
+		telemetry.NewAudit(&out).Record(context.Background(), e)
+		if line, rest, _ := strings.Cut(out.String(), "\n"); rest != "" || line == "" {
+			t.Fatalf("not one line: %q", out.String())
+		}
+		var got map[string]any
+		if err := json.Unmarshal(out.Bytes(), &got); err != nil {
+			t.Fatal(err)
+		}
+		if at, err := time.Parse(time.RFC3339Nano, got["time"].(string)); err != nil || time.Since(at) > time.Hour {
+			t.Errorf("its time is %v: %v", got["time"], err)
+		}
+		delete(got, "time")
+		want := map[string]any{"event": e.Event, "audit": true}
+		for name, value := range map[string]string{
+			"request_id": e.RequestID, "type": e.Type, "agent": e.Agent, "key": e.Key, "outcome": e.Outcome, "source": e.Source,
+			"sub_hash": e.SubjectHash, "sid_hash": e.SessionHash, "jti_hash": e.TokenIDHash, "client": e.Client,
+		} {
+			if value != "" {
+				want[name] = value
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	})
 }

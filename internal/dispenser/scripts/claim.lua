@@ -1,6 +1,7 @@
 -- Decides requests of one kind, one after the other. For each: session ended?
--- replay? over a limit? -> charge, claim the attempt, and take a token out of the
--- pool where one is ready. Each sees what those before it have written.
+-- replay? over a limit? -> charge, claim the attempt; and then, for all that were
+-- granted, takes tokens out of the pool as far as they are ready. Each request sees
+-- what those before it have charged and claimed.
 -- Nothing is written for a request unless its answer is "granted", and what can
 -- fail comes before the first write: a script is not rolled back.
 --
@@ -36,11 +37,11 @@ local global_interval, global_count = tonumber(ARGV[8]), tonumber(ARGV[9])
 local most_age = tonumber(ARGV[11])
 
 local values = call('MGET', KEYS[1], unpack(KEYS, pools + 2))
--- What this run has written since, or false where it has deleted it.
-local written = {}
+-- What requests of this run come to leave, by key; false is nothing.
+local left = {}
 local function value(i)
-  local since = written[KEYS[i]]
-  if since ~= nil then return since end
+  local now_there = left[KEYS[i]]
+  if now_there ~= nil then return now_there end
   return values[i - pools]
 end
 
@@ -48,6 +49,8 @@ local t = call('TIME')
 local now = t[1] * 1000000 + t[2]
 local today = math.floor(now / 86400000000)
 local tomorrow = (today + 1) * 86400000000
+local function milliseconds(us) return string.format('%.0f', math.ceil(us / 1000)) end
+local rest_of_day = milliseconds(tomorrow - now)
 
 -- What another rate has kept, of another plan or before the policy changed: as
 -- many events are used of this one, as in limit.Rate.
@@ -66,8 +69,8 @@ if values[1] then
   if at then global = adopt(tonumber(at), tonumber(kept), global_interval, global_count) end
 end
 
-local who = pools == 0 and '' or nil -- nil where it was not asked yet
 local charged = false -- the global rate
+local granted = {} -- each a request's answer, its keys and arguments
 
 -- The request whose keys come after so many, and whose arguments.
 local function decide(keys, args)
@@ -110,27 +113,17 @@ local function decide(keys, args)
     or over(global, global_interval, global_count) and 'global'
   if which then return {'limited', which, tat, used, global} end
 
-  local sealed, from = '', 0
-  if not who then who = owner(ARGV[10]) end
-  if who ~= '' then sealed, from = take_first(2, pools + 1, who, now, most_age) end
-
   if user_count > 0 then tat = math.max(tat, now) + user_interval end
   if global_count > 0 then global, charged = math.max(global, now) + global_interval, true end
   used = used + 1
-  local state = string.format('%.0f %d %d %s', tat, today, used, step)
-  call('SET', KEYS[keys + 1], state, 'PX', math.ceil(math.max(tat - now, tomorrow - now) / 1000))
-  written[KEYS[keys + 1]] = state
+  left[KEYS[keys + 1]] = string.format('%.0f %d %d %s', tat, today, used, step)
   if keyed then
-    for i = attempts + 2, attempts + n do
-      call('DEL', KEYS[i])
-      written[KEYS[i]] = false
-    end
-    local entry, life = 'p' .. fingerprint .. claim, ARGV[12]
-    if sealed ~= '' then entry, life = 'q' .. fingerprint .. sealed, ARGV[13] end
-    call('SET', KEYS[attempts + 1], entry, 'PX', life)
-    written[KEYS[attempts + 1]] = entry
+    for i = attempts + 2, attempts + n do left[KEYS[i]] = false end
+    left[KEYS[attempts + 1]] = 'p' .. fingerprint .. claim
   end
-  return {'granted', '', tat, used, global, sealed, from, dropped()}
+  local answer = {'granted', '', tat, used, global, '', 0, ''}
+  granted[#granted + 1] = {answer, keys, args, tat > tomorrow and milliseconds(tat - now) or rest_of_day}
+  return answer
 end
 
 local answers = {false}
@@ -140,8 +133,26 @@ while keys < #KEYS do
   keys = keys + n + e + (keyed and n + 1 or 0)
   args = args + (keyed and 4 or 1)
 end
+
+local who, sealed, from = '', {}, {}
+if #granted > 0 and pools > 0 then who = owner(ARGV[10]) end
+if who ~= '' then sealed, from = take(2, pools + 1, #granted, who, now, most_age) end
 if charged then
-  call('SET', KEYS[1], string.format('%.0f %s', global, ARGV[8]), 'PX', math.ceil((global - now) / 1000))
+  call('SET', KEYS[1], string.format('%.0f %s', global, ARGV[8]), 'PX', milliseconds(global - now))
 end
-answers[1] = {now, who or ''}
+for i, one in ipairs(granted) do
+  local answer, keys, args, life = unpack(one)
+  local user = KEYS[keys + 1]
+  call('SET', user, left[user], 'PX', life)
+  if keyed then
+    local attempts = keys + n + e
+    local entry, kept = left[KEYS[attempts + 1]], ARGV[12]
+    if sealed[i] then entry, kept = 'q' .. ARGV[args + 3] .. sealed[i], ARGV[13] end
+    call('SET', KEYS[attempts + 1], entry, 'PX', kept)
+    if n > 1 then call('DEL', unpack(KEYS, attempts + 2, attempts + n)) end
+  end
+  if sealed[i] then answer[6], answer[7] = sealed[i], from[i] end
+end
+if #granted > 0 then granted[1][1][8] = dropped() end
+answers[1] = {now, who}
 return answers

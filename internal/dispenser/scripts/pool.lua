@@ -17,22 +17,24 @@ local function dropped()
   return told
 end
 
--- Takes the oldest good token out of a pool, and what is not good with it.
-local function take(pool, who, now, most_age)
-  while true do
-    local entry = redis.call('LPOP', pool)
-    local why = entry and fault(entry, who, now, most_age)
-    if not why then return entry and string.sub(entry, 49) or '' end
-    count(why)
-  end
-end
-
--- Takes one out of the first of the pools, which are the keys from first to last,
--- that has one. Returns it, and which of them it was.
-local function take_first(first, last, who, now, most_age)
+-- Takes up to n tokens out of the pools, which are the keys from first to last: the
+-- oldest good ones of the first, then of the next. What is not good goes with them.
+-- Returns them in a list, and in another which of the pools each came out of.
+local function take(first, last, n, who, now, most_age)
+  local sealed, from = {}, {}
   for i = first, last do
-    local sealed = take(KEYS[i], who, now, most_age)
-    if sealed ~= '' then return sealed, i - first + 1 end
+    while #sealed < n do
+      local entries = redis.call('LPOP', KEYS[i], n - #sealed)
+      if not entries then break end
+      for _, entry in ipairs(entries) do
+        local why = fault(entry, who, now, most_age)
+        if why then
+          count(why)
+        else
+          sealed[#sealed + 1], from[#from + 1] = string.sub(entry, 49), i - first + 1
+        end
+      end
+    end
   end
-  return '', 0
+  return sealed, from
 end
