@@ -1,14 +1,12 @@
 package handlers
 
 import (
-	"fmt"
 	"net/netip"
 	"sync"
 	"time"
 
 	"farebox/internal/limit"
-
-	"github.com/maypok86/otter/v2"
+	"farebox/internal/recent"
 )
 
 // failures counts, by address, what failed before anybody was known. An address
@@ -19,36 +17,33 @@ type failures struct {
 
 	mu     sync.Mutex // one charge at a time
 	toldAt time.Time  // when charge last said that somebody is a suspect
-	// The theoretical arrival times of the addresses that have failed of late.
-	tats *otter.Cache[netip.Prefix, time.Time]
+	// The theoretical arrival times of the addresses that have failed of late,
+	// in nanoseconds of Unix time.
+	tats *recent.Map[network, int64]
 }
 
 // mostAddresses bounds the memory; who is pushed out begins anew.
 const mostAddresses = 100_000
 
-func newFailures(now func() time.Time) (*failures, error) {
+func newFailures(now func() time.Time) *failures {
 	// Whole offices share an address, so it is generous; and a good session is
 	// served from a suspect address as well.
 	rate := limit.Rate{Count: 300, Period: time.Minute}
-	tats, err := otter.New(&otter.Options[netip.Prefix, time.Time]{MaximumSize: mostAddresses})
-	if err != nil {
-		return nil, fmt.Errorf("handlers: failures by address: %w", err)
-	}
-	return &failures{rate: rate, now: now, tats: tats}, nil
+	// What is a period old counts for nothing.
+	return &failures{rate: rate, now: now, tats: recent.New[network, int64](mostAddresses, rate.Period, now)}
 }
 
 // charge counts one failure from address, as clients.address tells it. tell says
 // that it is a suspect now, at most once a minute for all addresses.
 func (f *failures) charge(address string) (tell bool) {
-	network, now := networkOf(address), f.now()
+	from, now := networkOf(address), f.now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	tat, _ := f.tats.GetIfPresent(network)
-	next, ok := f.rate.Take(tat, now)
+	next, ok := f.rate.Take(f.tat(from), now)
 	if !ok {
 		return false
 	}
-	f.tats.Set(network, next)
+	f.tats.Put(from, next.UnixNano())
 	if f.rate.State(limit.PerAddress, next, now).Remaining > 0 || now.Sub(f.toldAt) < time.Minute {
 		return false
 	}
@@ -59,26 +54,36 @@ func (f *failures) charge(address string) (tell bool) {
 // suspect reports whether address has used up what it may fail, and how its
 // limit stands.
 func (f *failures) suspect(address string) (limit.State, bool) {
-	tat, _ := f.tats.GetIfPresent(networkOf(address))
-	state := f.rate.State(limit.PerAddress, tat, f.now())
+	state := f.rate.State(limit.PerAddress, f.tat(networkOf(address)), f.now())
 	return state, state.Remaining == 0
 }
 
-// networkOf is what counts as one address: of IPv6 the /64, since that is what a
-// single customer has.
-func networkOf(address string) netip.Prefix {
+// tat is long past where from has not failed of late.
+func (f *failures) tat(from network) time.Time {
+	nanoseconds, _ := f.tats.Get(from)
+	return time.Unix(0, nanoseconds)
+}
+
+// network is what counts as one address: of IPv6 the /64, since that is what a
+// single customer has. Its zero is all that are no addresses.
+type network struct {
+	first [16]byte
+	bits  uint8
+}
+
+func networkOf(address string) network {
 	parsed, err := netip.ParseAddr(address)
 	if err != nil {
-		return netip.Prefix{}
+		return network{}
 	}
 	bits := parsed.BitLen()
 	if parsed.Is6() {
 		const customer = 64
 		bits = customer
 	}
-	network, err := parsed.Prefix(bits)
+	prefix, err := parsed.Prefix(bits)
 	if err != nil {
-		return netip.Prefix{}
+		return network{}
 	}
-	return network
+	return network{prefix.Addr().As16(), uint8(bits)}
 }

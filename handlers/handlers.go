@@ -116,15 +116,11 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Observer == nil {
 		cfg.Observer = unobserved{}
 	}
-	failures, err := newFailures(cfg.Now)
-	if err != nil {
-		return nil, err
-	}
 	published, err := web.Published()
 	if err != nil {
 		return nil, err
 	}
-	s := &server{Config: cfg, origins: origins{list: cfg.Origins, public: cfg.PublicURL}, failures: failures, published: published}
+	s := &server{Config: cfg, origins: origins{list: cfg.Origins, public: cfg.PublicURL}, failures: newFailures(cfg.Now), published: published}
 	e := newEcho()
 	e.IPExtractor = clients{proxies: cfg.TrustedProxies, header: cfg.ClientIPHeader}.address
 	e.HTTPErrorHandler = s.answerError

@@ -47,17 +47,9 @@ func New(cfg Config) (*Dispenser, error) {
 	if cfg.Discards == nil {
 		cfg.Discards = unwatched{}
 	}
-	local, err := newLocalLimits(cfg.Now)
-	if err != nil {
-		return nil, err
-	}
 	st := newStore(cfg)
-	seen, err := newSeenTokens(cfg, st)
-	if err != nil {
-		return nil, err
-	}
 	d := &Dispenser{
-		cfg: cfg, store: st, local: local, seen: seen,
+		cfg: cfg, store: st, local: newLocalLimits(cfg.Now), seen: newSeenTokens(cfg, st),
 		seal:    &sealer{secrets: cfg.Secrets, host: cfg.VendorHost},
 		flights: flights{underWay: map[string]*flight{}},
 		closing: make(chan struct{}),
@@ -101,8 +93,6 @@ func (d *Dispenser) Close(ctx context.Context) error {
 		d.running.Wait()
 		d.flights.ended.Wait()
 		d.desk.ended.Wait()
-		d.seen.here.StopAllGoroutines()
-		d.local.users.StopAllGoroutines()
 		close(done)
 	}()
 	select {

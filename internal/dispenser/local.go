@@ -1,20 +1,18 @@
 package dispenser
 
 import (
-	"fmt"
 	"sync"
 	"time"
 
 	"farebox/internal/limit"
-
-	"github.com/maypok86/otter/v2"
+	"farebox/internal/recent"
 )
 
 // localLimits counts in this process what Redis counts for all. It is charged
 // alongside all the time, so that losing Redis is no fresh burst.
 type localLimits struct {
 	now    func() time.Time
-	users  *otter.Cache[userType, usage]
+	users  *recent.Map[digest, usage] // by caller and type
 	mu     sync.Mutex
 	global pace
 }
@@ -37,27 +35,29 @@ func (p pace) take(r limit.Rate, now time.Time) (pace, bool) {
 
 func (p pace) giveBack() pace { return pace{p.tat.Add(-p.step), p.step} }
 
-type userType struct{ caller, name string }
-
-// usage is one caller's use of one type, or of what else has limits of its own. It is a value: updates replace it.
+// usage is one caller's use of one type, or of what else has limits of its own:
+// a pace and a day, without pointers.
 type usage struct {
-	pace pace
-	day  int64
-	used int
+	tat  int64 // of the pace, in nanoseconds of Unix time
+	step time.Duration
+	day  int32
+	used int32
 }
 
-// mostUsers bounds the memory; who is pushed out was away for long.
+func (u usage) pace() pace { return pace{time.Unix(0, u.tat), u.step} }
+
+func (u usage) withPace(p pace) usage {
+	u.tat, u.step = p.tat.UnixNano(), p.step
+	return u
+}
+
+// mostUsers is how many callers' use of a type is known for a day, whatever
+// comes; who is pushed out was away for long. At some 60 bytes each, up to twice
+// as many are held.
 const mostUsers = 100_000
 
-func newLocalLimits(now func() time.Time) (*localLimits, error) {
-	users, err := otter.New(&otter.Options[userType, usage]{
-		MaximumSize:      mostUsers,
-		ExpiryCalculator: otter.ExpiryWriting[userType, usage](24 * time.Hour),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("dispenser: in-process limits: %w", err)
-	}
-	return &localLimits{now: now, users: users}, nil
+func newLocalLimits(now func() time.Time) *localLimits {
+	return &localLimits{now: now, users: recent.New[digest, usage](2*mostUsers, 24*time.Hour, now)}
 }
 
 // record charges what Redis has granted, whatever the counters here say.
@@ -71,32 +71,28 @@ func (l *localLimits) update(a *attempt, granted bool) (left []limit.State, over
 	today, _ := limit.Day(now)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	limits := a.Limits
+	limits, key := a.Limits, l.key(a)
 	global, globalOK := l.global.take(limits.Global, now)
-	l.users.Compute(l.key(a), func(u usage, _ bool) (usage, otter.ComputeOp) {
-		if u.day != today {
-			u.day, u.used = today, 0
-		}
-		user, userOK := u.pace.take(limits.PerUser, now)
-		switch {
-		case granted:
-		case limits.PerUserDaily > 0 && u.used >= limits.PerUserDaily:
-			over = limit.PerUserDaily
-		case !userOK:
-			over = limit.PerUser
-		case !globalOK:
-			over = limit.Global
-		}
-		if over != "" {
-			left = states(limits, user.tat, u.used, global.tat, now)
-			return u, otter.CancelOp
-		}
-		u.pace, l.global = user, global
+	u, _ := l.users.Get(key)
+	if u.day != int32(today) {
+		u.day, u.used = int32(today), 0
+	}
+	user, userOK := u.pace().take(limits.PerUser, now)
+	switch {
+	case granted:
+	case limits.PerUserDaily > 0 && int(u.used) >= limits.PerUserDaily:
+		over = limit.PerUserDaily
+	case !userOK:
+		over = limit.PerUser
+	case !globalOK:
+		over = limit.Global
+	}
+	if over == "" {
+		u, l.global = u.withPace(user), global
 		u.used++
-		left = states(limits, user.tat, u.used, global.tat, now)
-		return u, otter.WriteOp
-	})
-	return left, over
+		l.users.Put(key, u)
+	}
+	return states(limits, user.tat, int(u.used), global.tat, now), over
 }
 
 // giveBack undoes one charge.
@@ -104,10 +100,11 @@ func (l *localLimits) giveBack(a *attempt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.global = l.global.giveBack()
-	l.users.ComputeIfPresent(l.key(a), func(u usage) (usage, otter.ComputeOp) {
-		u.pace, u.used = u.pace.giveBack(), max(u.used-1, 0)
-		return u, otter.WriteOp
-	})
+	if u, known := l.users.Get(l.key(a)); known {
+		u = u.withPace(u.pace().giveBack())
+		u.used = max(u.used-1, 0)
+		l.users.Put(l.key(a), u)
+	}
 }
 
-func (l *localLimits) key(a *attempt) userType { return userType{a.callers[0], a.name()} }
+func (l *localLimits) key(a *attempt) digest { return digestOf(a.callers[0], a.name()) }

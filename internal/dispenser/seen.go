@@ -2,21 +2,20 @@ package dispenser
 
 import (
 	"context"
-	"fmt"
+	"crypto/sha256"
 	"sync"
 
 	"farebox/internal/identity"
+	"farebox/internal/recent"
 	"farebox/internal/secret"
 	"farebox/internal/shard"
-
-	"github.com/maypok86/otter/v2"
 )
 
 // seenTokens remembers, as keyed hashes and for a token's lifetime, what the
 // vendor gave: in this process, and in Redis for all replicas.
 type seenTokens struct {
 	hasher *identity.Hasher
-	here   *otter.Cache[string, struct{}]
+	here   *recent.Map[digest, struct{}]
 	store  *store
 
 	mu sync.Mutex
@@ -31,32 +30,39 @@ type tokenHashes struct {
 	spread uint32
 }
 
-// mostSeen bounds the memory at about a hundred bytes each.
+// digest is a hash cut to what tells things of one process apart. It has no
+// pointers, so that the garbage collector passes by whatever many of them are in.
+type digest [16]byte
+
+// digestOf tells parts apart that hold no zero byte.
+func digestOf(parts ...string) digest {
+	text := make([]byte, 0, 128) // on the stack, where it is enough
+	for _, part := range parts {
+		text = append(append(text, part...), 0)
+	}
+	sum := sha256.Sum256(text)
+	return digest(sum[:len(digest{})])
+}
+
+// mostSeen is how many tokens are remembered here for their lifetime, whatever
+// comes. At some 23 bytes each, up to twice as many are held.
 const mostSeen = 100_000
 
-func newSeenTokens(cfg Config, st *store) (*seenTokens, error) {
-	here, err := otter.New(&otter.Options[string, struct{}]{
-		MaximumSize:      mostSeen,
-		ExpiryCalculator: otter.ExpiryWriting[string, struct{}](cfg.TokenLifetime),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("dispenser: tokens seen: %w", err)
+func newSeenTokens(cfg Config, st *store) *seenTokens {
+	return &seenTokens{
+		hasher: cfg.Hasher, store: st,
+		here: recent.New[digest, struct{}](2*mostSeen, cfg.TokenLifetime, cfg.Now),
 	}
-	return &seenTokens{hasher: cfg.Hasher, here: here, store: st}, nil
 }
 
 func (s *seenTokens) hashesOf(token secret.Text) tokenHashes {
 	return tokenHashes{hashes: s.hasher.Sums("token", token.Reveal()), spread: shard.Spread("token", token.Reveal())}
 }
 
-// firstHere reports whether this process sees the token for the first time.
+// firstHere reports whether this process sees the token for the first time. A
+// vendor that repeats it goes on being watched.
 func (s *seenTokens) firstHere(token secret.Text) bool {
-	hash := s.hashesOf(token).hashes[0]
-	_, isNew := s.here.SetIfAbsent(hash, struct{}{})
-	if !isNew {
-		s.here.Set(hash, struct{}{}) // a vendor that repeats it goes on being watched
-	}
-	return isNew
+	return !s.here.Put(digestOf(s.hasher.Sum("token", token.Reveal())), struct{}{})
 }
 
 // firstAnywhere reports whether no replica has seen the token yet, as far as
