@@ -16,17 +16,18 @@ type Config struct {
 	SessionIDClaim string              // "": sid
 	Leeway         time.Duration       // clock tolerance for exp, nbf and iat
 	MaxLifetime    time.Duration       // a JWT with more left is refused; required
-	Memory         int64               // about how many bytes remembered JWTs may take; 0: 64 MiB
+	Memory         int                 // about how many bytes remembered JWTs may take; 0: 8 MiB
 	Keys           KeySource
 	Now            func() time.Time
 	Observer       Observer // nil: nobody is told
 }
 
-// Verifier verifies session JWTs, and remembers those that were good until they
-// expire or their key goes. It is safe for concurrent use.
+// Verifier verifies session JWTs, and remembers those that were good as long as
+// their key stays. It is safe for concurrent use.
 type Verifier struct {
-	cfg    Config
-	memory *memory
+	cfg     Config
+	memory  *memory
+	checked *checked
 	// Everybody's signatures are checked in one lane. Before it, suspects have
 	// one of their own, of a single processor.
 	everybody, suspects lane
@@ -58,11 +59,12 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 	if cfg.Observer == nil {
 		cfg.Observer = unobserved{}
 	}
-	memory, err := newMemory(cfg.Memory)
-	if err != nil {
-		return nil, err
-	}
-	return &Verifier{cfg: cfg, memory: memory, everybody: newLane(runtime.GOMAXPROCS(0)), suspects: newLane(1)}, nil
+	whole := cfg.Memory / 8 * 3
+	return &Verifier{
+		cfg:    cfg,
+		memory: newMemory(whole, cfg.MaxLifetime, cfg.Now), checked: newChecked(cfg.Memory-whole, cfg.MaxLifetime, cfg.Now),
+		everybody: newLane(runtime.GOMAXPROCS(0)), suspects: newLane(1),
+	}, nil
 }
 
 // Verify returns who raw speaks for. Errors are ErrInvalid, ErrExpired,
@@ -92,30 +94,34 @@ func (v *Verifier) verify(ctx context.Context, raw string, suspect bool) (p *Pri
 		p, err = v.unlessExpired(p, now)
 		return p, true, err
 	}
-	p, err = v.verifyNew(ctx, raw, now, suspect)
-	return p, false, err
+	return v.readWhole(ctx, raw, now, suspect)
 }
 
-func (v *Verifier) verifyNew(ctx context.Context, raw string, now time.Time, suspect bool) (*Principal, error) {
+// readWhole reads raw as if it had never come, save that a signature that was
+// found good is not checked again. It also reports whether that was so.
+func (v *Verifier) readWhole(ctx context.Context, raw string, now time.Time, suspect bool) (p *Principal, known bool, err error) {
 	e, err := open(raw, v.cfg.Keys.Algorithms(), sessionTypes)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	// What needs no key comes first: junk is to cost neither fetch nor signature.
-	p, err := v.read(e.claims, now)
-	if err != nil {
-		return nil, err
+	if p, err = v.read(e.claims, now); err != nil {
+		return nil, false, err
 	}
 	keys, err := v.keysFor(ctx, e, suspect)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	key, err := v.signedBy(ctx, e, keys, suspect)
-	if err != nil {
-		return nil, err
+	key, known := v.checked.find(raw, e.alg, keys)
+	if !known {
+		if key, err = v.signedBy(ctx, e, keys, suspect); err != nil {
+			return nil, false, err
+		}
+		v.checked.keep(raw, e.alg, key)
 	}
 	v.memory.keep(raw, p, e.alg, key)
-	return v.unlessExpired(p, v.cfg.Now())
+	p, err = v.unlessExpired(p, v.cfg.Now())
+	return p, known, err
 }
 
 // unlessExpired is told last, when all else is known to be right.
