@@ -38,6 +38,7 @@ import (
 // Serve runs the production service until ctx ends, and drains it.
 func Serve(ctx context.Context, cfg *config.Config, build Build, stderr io.Writer) error {
 	log := newLogger(cfg.Log, stderr)
+	defer paceCollections()()
 	boundMemory(memlimit.FromCgroup, log)
 	if cfg.Redis.Embedded {
 		log.Warn("REDIS_URL is memory: limits and replay hold for this one replica and are lost with it")
