@@ -41,8 +41,6 @@ func (p *Page) loadAssets() error {
 		return fmt.Errorf("web: %w", err)
 	}
 	p.assets = make(map[string]asset, len(entries))
-	// The page takes these from the SDK.
-	p.modules = []string{"sdk/farebox.js", "sdk/audio/microphone.js", "sdk/audio/pcm.js", "sdk/audio/player.js"}
 	for _, entry := range entries {
 		name := entry.Name()
 		contentType := contentTypeOf(name)
@@ -51,9 +49,6 @@ func (p *Page) loadAssets() error {
 		}
 		if p.assets[name], err = loadAsset("assets/"+name, contentType); err != nil {
 			return err
-		}
-		if path.Ext(name) == ".js" {
-			p.modules = append(p.modules, "assets/"+name)
 		}
 	}
 	return nil

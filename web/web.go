@@ -4,11 +4,9 @@
 package web
 
 import (
-	"bytes"
 	"embed"
 	"errors"
 	"fmt"
-	"html/template"
 	"net/http"
 	"net/url"
 	"strings"
@@ -46,22 +44,11 @@ type Visitor struct {
 // use.
 type Page struct {
 	cfg     Config
-	index   *template.Template
+	index   *document
 	assets  map[string]asset
-	modules []string // that the page imports, by their addresses from the page
-	connect string   // the vendor's part of connect-src
-	base    string   // what relative addresses start from; "" for the page's own address
-}
-
-// view is what index.html is filled with.
-type view struct {
-	Dev      bool
-	SignedIn bool
-	Subject  string
-	LoginURL string
-	ReturnTo string
-	Base     string
-	Modules  []string
+	connect string // the vendor's part of connect-src
+	login   string // LoginURL as it stands on the page
+	base    string // what relative addresses start from; "" for the page's own address
 }
 
 // New reads the embedded files. It returns an error where cfg holds something
@@ -77,35 +64,40 @@ func New(cfg Config) (*Page, error) {
 			return nil, errors.New("web: VendorOrigins holds something that is no origin")
 		}
 	}
-	p := &Page{cfg: cfg, connect: strings.Join(cfg.VendorOrigins, " "), base: baseOf(cfg.ReturnTo)}
+	p := &Page{cfg: cfg, connect: strings.Join(cfg.VendorOrigins, " "), login: normal(cfg.LoginURL), base: baseOf(cfg.ReturnTo)}
 	if err := p.loadAssets(); err != nil {
 		return nil, err
 	}
-	var err error
-	if p.index, err = template.ParseFS(files, "index.html"); err != nil {
+	source, err := files.ReadFile("index.html")
+	if err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
+	if p.index, err = parse(string(source), p.greeting(Visitor{})); err != nil {
+		return nil, fmt.Errorf("web: index.html: %w", err)
+	}
 	return p, nil
+}
+
+// greeting is what index.html is filled with for v.
+func (p *Page) greeting(v Visitor) values {
+	return values{
+		texts: map[string]string{"subject": v.Subject, "login": p.login, "return to": p.cfg.ReturnTo, "base": p.base},
+		conditions: map[string]bool{
+			"signed in": v.SignedIn, "signed out": !v.SignedIn, "based": p.base != "",
+			"dev": p.cfg.Dev, "login": !p.cfg.Dev && p.login != "", "no login": !p.cfg.Dev && p.login == "",
+		},
+	}
 }
 
 // ServeIndex answers with the page, greeting v, and sets the headers that
 // confine it. The caller has matched the path and the method, GET or HEAD.
 func (p *Page) ServeIndex(w http.ResponseWriter, r *http.Request, v Visitor) {
-	var body bytes.Buffer
-	err := p.index.Execute(&body, view{
-		Dev: p.cfg.Dev, SignedIn: v.SignedIn, Subject: v.Subject,
-		LoginURL: p.cfg.LoginURL, ReturnTo: p.cfg.ReturnTo, Base: p.base, Modules: p.modules,
-	})
-	if err != nil {
-		http.Error(w, "the page could not be made", http.StatusInternalServerError)
-		return
-	}
 	p.confine(w.Header(), r)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	if r.Method == http.MethodHead {
 		return
 	}
-	_, _ = w.Write(body.Bytes())
+	_, _ = w.Write(p.index.fill(p.greeting(v)))
 }
 
 // baseOf is the path that a proxy puts before this service's own, with a slash
@@ -120,6 +112,22 @@ func baseOf(public string) string {
 		return ""
 	}
 	return "/" + path + "/"
+}
+
+// normal is an address with every character encoded that has no place in a URL
+// (RFC 3986, section 2), and with quotes and round brackets, which some who copy
+// one take for its end.
+func normal(address string) string {
+	const taken = "!#$%&*+,-./:;=?@[]_~"
+	var b strings.Builder
+	for _, c := range []byte(address) {
+		if '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || strings.IndexByte(taken, c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02x", c)
+		}
+	}
+	return b.String()
 }
 
 func isHTTPURL(address string) bool {

@@ -133,6 +133,19 @@ func TestOnlyHandlersImportsEcho(t *testing.T) {
 	}
 }
 
+// They look up methods by names that the linker does not know, so it keeps every
+// method of every package: eleven more megabytes.
+func TestNothingImportsGosTemplates(t *testing.T) {
+	t.Parallel()
+	for folder, names := range imports(t) {
+		for _, name := range names {
+			if name == "text/template" || name == "html/template" {
+				t.Errorf("%s imports %s", folder, name)
+			}
+		}
+	}
+}
+
 func TestOnlyConfigReadsTheEnvironment(t *testing.T) {
 	t.Parallel()
 	reads := regexp.MustCompile(`os\.(Getenv|LookupEnv|Environ)\(`)
