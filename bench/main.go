@@ -90,7 +90,7 @@ type bench struct {
 	progress                io.Writer
 	profiles                string // a folder for them, "" for none
 	profile                 int    // how many there are
-	repeated                int // rounds of the present point that did not count
+	repeated                int    // rounds of the present point that did not count
 }
 
 func newBench(ctx context.Context, farebox, logs string, scale scale, progress io.Writer) (_ *bench, err error) {

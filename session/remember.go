@@ -7,11 +7,11 @@ import (
 	"farebox/internal/recent"
 )
 
-// defaultMemory is small, so that a replica fits into 64 MiB. Three eighths are
-// for what some 2,000 JWTs said whose owners come again soon. The rest is for
-// 110,000 signatures that were good, or twice as many: checking one costs ten
-// times what reading the JWT does, and its memory is a sixtieth.
-const defaultMemory = 8 << 20
+// defaultMemory is small, so that a replica fits into 64 MiB. Five eighths are
+// for what 2,000 JWTs said, or twice as many, whose owners come again soon. The
+// rest is for 110,000 signatures that were good, or twice as many: what it takes
+// to remember one is a sixtieth.
+const defaultMemory = 13 << 20
 
 // memory remembers what JWTs that were verified said. It keeps their SHA-256,
 // never them, and drops those that were not asked for of late when it is full.

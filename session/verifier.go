@@ -59,7 +59,7 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 	if cfg.Observer == nil {
 		cfg.Observer = unobserved{}
 	}
-	whole := cfg.Memory / 8 * 3
+	whole := cfg.Memory / 8 * 5
 	return &Verifier{
 		cfg:    cfg,
 		memory: newMemory(whole, cfg.MaxLifetime, cfg.Now), checked: newChecked(cfg.Memory-whole, cfg.MaxLifetime, cfg.Now),
