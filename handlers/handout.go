@@ -49,8 +49,8 @@ func (s *server) handOut(
 	s.Observer.Dispensed(entry.Type, entry.Source)
 
 	h := c.Response().Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("Pragma", "no-cache")
+	h["Cache-Control"] = noStore
+	h["Pragma"] = noCache
 	setRateLimit(h, grant.Limits)
 	if grant.Source == dispenser.SourceReplay {
 		h.Set("Idempotent-Replayed", "true")

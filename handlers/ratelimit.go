@@ -22,8 +22,9 @@ func setRateLimit(h http.Header, states []limit.State) {
 		left = appendItem(left, s.Name, ";r=", s.Remaining, ";t=", s.Reset)
 	}
 	if len(policies) > 0 {
-		h.Set("RateLimit-Policy", string(policies))
-		h.Set("RateLimit", string(left))
+		// As net/http writes these names; it would have to find that out each time.
+		h["Ratelimit-Policy"] = []string{string(policies)}
+		h["Ratelimit"] = []string{string(left)}
 	}
 }
 

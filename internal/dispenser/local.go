@@ -92,6 +92,9 @@ func (l *localLimits) update(a *attempt, granted bool) (left []limit.State, over
 		u.used++
 		l.users.Put(key, u)
 	}
+	if granted {
+		return nil, "" // what is left is what Redis says
+	}
 	return states(limits, user.tat, int(u.used), global.tat, now), over
 }
 
