@@ -737,7 +737,7 @@ func (h *house) dump() map[string]string {
 	h.t.Helper()
 	all := map[string]string{}
 	for _, key := range h.scan("*") {
-		all[key] = h.redis.Get(context.Background(), key).Val()
+		all[key] = h.redis.Get(context.Background(), key).Val() + strings.Join(h.redis.SMembers(context.Background(), key).Val(), " ")
 	}
 	return all
 }

@@ -87,7 +87,6 @@ var poolSuite = map[string]func(*testing.T, *house){
 	"another key's or host's pool is not touched":            poolsApart,
 	"a refused request takes nothing":                        refusedTakesNothing,
 	"a token that does not come into the pool is no success": notKept,
-	"a repeated token is watched on":                         watchedOn,
 	"a crashed replica's reservations are given to others":   reservationsExpire,
 }
 
@@ -271,22 +270,6 @@ func notKept(t *testing.T, h *house) {
 	// Left alone for a second at first, in which at the old pace dozens were made.
 	if n := h.vendor.count(); n > 2*len(vendorclient.TokenTypes()) {
 		t.Errorf("%d minted for nothing", n)
-	}
-}
-
-func watchedOn(t *testing.T, h *house) {
-	h.vendor.answer = func(int) (string, error) { return "the same", nil }
-	must(t, h.open(), request("ada", ""))
-	for _, key := range h.keys("t:") {
-		h.redis.Expire(context.Background(), key, time.Minute)
-	}
-	if _, err := h.open().Dispense(t.Context(), request("bob", "")); !errors.Is(err, dispenser.ErrRepeatedToken) {
-		t.Errorf("error = %v", err)
-	}
-	for _, key := range h.keys("t:") {
-		if life := h.redis.PTTL(context.Background(), key).Val(); life < 10*time.Minute {
-			t.Errorf("a token that is repeated is remembered for %v more", life)
-		}
 	}
 }
 

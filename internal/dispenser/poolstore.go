@@ -166,9 +166,11 @@ func (s *store) putNew(ctx context.Context, sh *shard.Shard, f fresh, token toke
 func (s *store) put(ctx context.Context, sh *shard.Shard, f fresh, most int) (string, error) {
 	reserved := cmp.Or(f.reserved, &slot{pool: f.pool})
 	keys := []string{poolKey(sh, f.pool.ID(), f.of), reservationsKey(sh, reserved.pool, f.of)}
-	reply, err := s.cfg.Shards.Run(ctx, sh, s.puts, append(keys, tokenKeys(sh, f.hashes)...),
+	args := []any{
 		s.cfg.Pool.Owner, f.clock.owner, fmt.Sprintf("%016d", f.mintedAt.UnixMicro()), f.sealed,
-		microseconds(s.cfg.Pool.MaxAge), most, milliseconds(s.cfg.TokenLifetime), reserved.id)
+		microseconds(s.cfg.Pool.MaxAge), most, milliseconds(s.cfg.TokenLifetime), reserved.id,
+	}
+	reply, err := s.cfg.Shards.Run(ctx, sh, s.puts, append(keys, givenKeys(sh)...), withHashes(args, f.hashes)...)
 	became, _ := reply.(string)
 	return became, err
 }
@@ -213,12 +215,16 @@ func (s *store) free(ctx context.Context, sh *shard.Shard, t vendorclient.TokenT
 	return err
 }
 
-func tokenKeys(sh *shard.Shard, hashes []string) []string {
-	keys := make([]string, len(hashes))
-	for i, hash := range hashes {
-		keys[i] = sh.Key("t:" + hash)
+// givenKeys are the sets of what the vendor gave, which take turns.
+func givenKeys(sh *shard.Shard) []string {
+	return []string{sh.Key("t:0"), sh.Key("t:1"), sh.Key("t:2")}
+}
+
+func withHashes(args []any, hashes []string) []any {
+	for _, hash := range hashes {
+		args = append(args, hash)
 	}
-	return keys
+	return args
 }
 
 // remember reports whether a token is new to all replicas. It lies in a shard
@@ -229,7 +235,8 @@ func (s *store) remember(ctx context.Context, token tokenHashes) (bool, error) {
 		return false, err
 	}
 	sh := shard.At(shards, token.spread)
-	reply, err := s.cfg.Shards.Run(ctx, sh, s.remembers, tokenKeys(sh, token.hashes), milliseconds(s.cfg.TokenLifetime))
+	args := withHashes([]any{milliseconds(s.cfg.TokenLifetime)}, token.hashes)
+	reply, err := s.cfg.Shards.Run(ctx, sh, s.remembers, givenKeys(sh), args...)
 	return reply == int64(1), err
 }
 

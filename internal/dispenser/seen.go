@@ -11,8 +11,8 @@ import (
 	"farebox/internal/shard"
 )
 
-// seenTokens remembers, as keyed hashes and for a token's lifetime, what the
-// vendor gave: in this process, and in Redis for all replicas.
+// seenTokens remembers, as keyed hashes and for a token's lifetime at least, what
+// the vendor gave: in this process, and in Redis for all replicas.
 type seenTokens struct {
 	hasher *identity.Hasher
 	here   *recent.Map[digest, struct{}]
@@ -56,7 +56,7 @@ func newSeenTokens(cfg Config, st *store) *seenTokens {
 }
 
 func (s *seenTokens) hashesOf(token secret.Text) tokenHashes {
-	return tokenHashes{hashes: s.hasher.Sums("token", token.Reveal()), spread: shard.Spread("token", token.Reveal())}
+	return tokenHashes{hashes: s.hasher.Digests("token", token.Reveal()), spread: shard.Spread("token", token.Reveal())}
 }
 
 // firstHere reports whether this process sees the token for the first time. A

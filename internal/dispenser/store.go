@@ -22,6 +22,8 @@ type scripts struct {
 var (
 	//go:embed scripts/pool.lua
 	poolSource string
+	//go:embed scripts/given.lua
+	givenSource string
 	//go:embed scripts/claim.lua
 	claimSource string
 	//go:embed scripts/take.lua
@@ -47,11 +49,13 @@ const (
 )
 
 func newStore(cfg Config) *store {
-	ofPool := func(source string) *shard.Script { return shard.NewScript(shard.OwnerSource, poolSource, source) }
+	ofPool := func(sources ...string) *shard.Script {
+		return shard.NewScript(append([]string{shard.OwnerSource, poolSource}, sources...)...)
+	}
 	return &store{cfg: cfg, scripts: scripts{
 		claims: shard.NewJoint[claimKind](cfg.Shards, ofPool(claimSource)),
-		takes:  ofPool(takeSource), reserves: ofPool(reserveSource), puts: ofPool(putSource),
-		settles: shard.NewScript(settleSource), releases: shard.NewScript(releaseSource), remembers: shard.NewScript(rememberSource),
+		takes:  ofPool(takeSource), reserves: ofPool(reserveSource), puts: ofPool(givenSource, putSource),
+		settles: shard.NewScript(settleSource), releases: shard.NewScript(releaseSource), remembers: shard.NewScript(givenSource, rememberSource),
 	}}
 }
 

@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
 
@@ -58,6 +59,11 @@ func TestTheFirstSecretWritesAndAllRead(t *testing.T) {
 	sums := during.Sums("p", "x")
 	if len(sums) != 2 || sums[0] != during.Sum("p", "x") || sums[1] != before.Sum("p", "x") {
 		t.Errorf("Sums = %v", sums)
+	}
+	for i, digest := range during.Digests("p", "x") {
+		if base64.RawURLEncoding.EncodeToString([]byte(digest)) != sums[i] {
+			t.Errorf("Digests has %q where Sums has %s", digest, sums[i])
+		}
 	}
 	if _, err := identity.NewHasher(nil); err == nil {
 		t.Error("no secret was accepted")

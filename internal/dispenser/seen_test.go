@@ -1,0 +1,259 @@
+package dispenser
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"farebox/internal/shard"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"pgregory.net/rapid"
+)
+
+// memory is a Redis whose time the test moves, and what the scripts remember in
+// it. A period begins with it.
+type memory struct {
+	server *miniredis.Miniredis
+	redis  *redis.Client
+}
+
+// life is a token's, to the scripts.
+const life = 15 * time.Minute
+
+var begin = time.Unix(0, 0).Add(2_000_000 * life)
+
+func newMemory(t *testing.T) memory {
+	t.Helper()
+	server := miniredis.RunT(t)
+	server.ClockTTL(true)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	t.Cleanup(func() { _ = client.Close() })
+	m := memory{server, client}
+	m.at(0)
+	return m
+}
+
+func (m memory) at(later time.Duration) { m.server.SetTime(begin.Add(later)) }
+
+// samePlace is who the server is.
+var samePlace = strings.Repeat("o", shard.OwnerSize)
+
+var (
+	rememberScript = strings.Join([]string{givenSource, rememberSource}, "\n")
+	putScript      = strings.Join([]string{shard.OwnerSource, poolSource, givenSource, putSource}, "\n")
+	setKeys        = []string{"{p}:t:0", "{p}:t:1", "{p}:t:2"}
+)
+
+// remember has a token remembered, and reports whether it was already.
+func (m memory) remember(t rapid.TB, hashes ...string) bool {
+	t.Helper()
+	isNew, err := m.redis.Eval(context.Background(), rememberScript, setKeys, words(life.Milliseconds(), hashes)...).Int()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return isNew == 0
+}
+
+// put puts a token into a pool of at most so many, and returns what became of it.
+func (m memory) put(t rapid.TB, most int, age time.Duration, owner string, hashes ...string) string {
+	t.Helper()
+	now, err := m.redis.Time(context.Background()).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	became, err := m.redis.Eval(context.Background(), putScript, append([]string{"{p}:p", "{p}:m"}, setKeys...), append([]any{
+		samePlace, owner, fmt.Sprintf("%016d", now.Add(-age).UnixMicro()), "sealed", (9 * time.Minute).Microseconds(), most, life.Milliseconds(), "",
+	}, words(nil, hashes)[1:]...)...).Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return became
+}
+
+func words(first any, texts []string) []any {
+	all := []any{first}
+	for _, text := range texts {
+		all = append(all, text)
+	}
+	return all
+}
+
+// ways are how a token is remembered; each reports whether it was already.
+var ways = map[string]func(memory, rapid.TB, string) bool{
+	"remember": func(m memory, t rapid.TB, hash string) bool { return m.remember(t, hash) },
+	"put":      func(m memory, t rapid.TB, hash string) bool { return m.put(t, 1000, 0, samePlace, hash) == putRepeated },
+}
+
+func TestATokenIsRememberedForOneLifetimeAtLeastAndTwoAtMost(t *testing.T) {
+	t.Parallel()
+	const step = time.Microsecond
+	for _, span := range []struct {
+		given, again time.Duration
+		remembered   bool
+	}{
+		{0, 0, true},
+		{0, life - step, true},
+		{0, life, true},
+		{0, 2*life - step, true},
+		{0, 2 * life, false},
+		{life / 2, life/2 + life, true},
+		{life - step, life, true},
+		{life - step, 2*life - step, true},
+		{life - step, 2 * life, false},
+		// The sets have their turn again.
+		{0, 3 * life, false},
+		{life - step, 4*life - step, false},
+		{life, 3*life - step, true},
+		{2 * life, 4*life - step, true},
+		{2*life + step, 4 * life, false},
+	} {
+		for first, give := range ways {
+			for second, again := range ways {
+				for _, busy := range []bool{false, true} {
+					m := newMemory(t)
+					m.at(span.given)
+					if give(m, t, "a token") {
+						t.Fatal("a token is known before it was given")
+					}
+					for now := span.given; busy && now < span.again; now += life / 4 {
+						m.at(now)
+						if again(m, t, fmt.Sprint("another at ", now)) {
+							t.Fatal("another token is taken for it")
+						}
+					}
+					m.at(span.again)
+					if got := again(m, t, "a token"); got != span.remembered {
+						t.Errorf("%s at %v, %s at %v, with others between %v: remembered %v", first, span.given, second, span.again, busy, got)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Whatever is given and whenever.
+func TestWhatIsRememberedKeepsToAPlainModel(t *testing.T) {
+	t.Parallel()
+	m := newMemory(t)
+	rapid.Check(t, func(t *rapid.T) {
+		m.server.FlushAll()
+		now := time.Duration(rapid.Int64Range(0, 3*int64(life)).Draw(t, "start")).Truncate(time.Microsecond)
+		last := map[string]time.Duration{}
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			now += time.Duration(rapid.OneOf(
+				rapid.Int64Range(0, int64(life)/8), rapid.Int64Range(0, int64(life)), rapid.Int64Range(0, 4*int64(life)),
+			).Draw(t, "pause")).Truncate(time.Microsecond)
+			m.at(now)
+			hash := rapid.SampledFrom([]string{"one", "two", "three"}).Draw(t, "token")
+			way := rapid.SampledFrom([]string{"put", "remember"}).Draw(t, "way")
+			repeated := ways[way](m, t, hash)
+			before, given := last[hash]
+			since := now - before
+			if repeated && (!given || since >= 2*life) || !repeated && given && since <= life {
+				t.Fatalf("%s of %s, given %v ago (%v): repeated %v", way, hash, since, given, repeated)
+			}
+			last[hash] = now
+			for _, key := range m.redis.Keys(t.Context(), "{p}:t:*").Val() {
+				left := m.redis.PTTL(t.Context(), key).Val()
+				if !slices.Contains(setKeys, key) || left <= 0 || left > 3*life {
+					t.Fatalf("%s, which ends in %v", key, left)
+				}
+			}
+		}
+	})
+}
+
+func TestATokenThatIsRepeatedIsWatchedOn(t *testing.T) {
+	t.Parallel()
+	for name, give := range ways {
+		m := newMemory(t)
+		give(m, t, "a token")
+		for turn := range 6 {
+			m.at(time.Duration(turn+1)*life + life/2)
+			if !give(m, t, "a token") {
+				t.Errorf("%s: after %d repeats it is forgotten", name, turn)
+			}
+		}
+	}
+}
+
+// The first hash is of the secret that writes.
+func TestATokenIsRememberedThroughARotationOfTheSecret(t *testing.T) {
+	t.Parallel()
+	for name, give := range map[string]func(memory, ...string) bool{
+		"remember": func(m memory, hashes ...string) bool { return m.remember(t, hashes...) },
+		"put":      func(m memory, hashes ...string) bool { return m.put(t, 9, 0, samePlace, hashes...) == putRepeated },
+	} {
+		m := newMemory(t)
+		give(m, "old")
+		m.at(2*life - 1000)
+		if !give(m, "young", "old") {
+			t.Errorf("%s: it is forgotten with the old secret second", name)
+		}
+		m.at(2 * life)
+		if give(m, "old") {
+			t.Errorf("%s: its repeat was written under the old secret", name)
+		}
+		if !give(m, "young") {
+			t.Errorf("%s: its repeat was not written under the young secret", name)
+		}
+	}
+}
+
+func TestTwoSetsHoldAllTokensAndEnd(t *testing.T) {
+	t.Parallel()
+	m := newMemory(t)
+	const each = 40
+	for period := range 8 {
+		m.at(time.Duration(period)*life + life/3)
+		for i := range each {
+			m.remember(t, fmt.Sprint(period, "-", i))
+		}
+		held := 0
+		for _, key := range setKeys {
+			held += int(m.redis.SCard(t.Context(), key).Val())
+		}
+		if keys := m.redis.Keys(t.Context(), "*").Val(); len(keys) != min(period+1, 2) || held != each*len(keys) {
+			t.Errorf("period %d: %d tokens in %v", period, held, keys)
+		}
+	}
+	m.at(9*life + life/2)
+	if left := m.redis.Keys(t.Context(), "*").Val(); len(left) != 0 {
+		t.Errorf("nobody came, and %v are left", left)
+	}
+}
+
+func TestATokenThatThePoolRefusesIsNotRemembered(t *testing.T) {
+	t.Parallel()
+	for want, put := range map[string]func(memory) string{
+		"full":    func(m memory) string { return m.put(t, 0, 0, samePlace, "a token") },
+		"expired": func(m memory) string { return m.put(t, 9, 10*time.Minute, samePlace, "a token") },
+		"fenced":  func(m memory) string { return m.put(t, 9, 0, strings.Repeat("x", shard.OwnerSize), "a token") },
+	} {
+		m := newMemory(t)
+		if became := put(m); became != want {
+			t.Errorf("became %q, want %q", became, want)
+		}
+		if m.remember(t, "a token") {
+			t.Errorf("%s, and remembered", want)
+		}
+	}
+}
+
+func TestATokenRememberedBeforeIsPutWithoutAHash(t *testing.T) {
+	t.Parallel()
+	m := newMemory(t)
+	for range 2 {
+		if became := m.put(t, 9, 0, samePlace); became != putKept {
+			t.Errorf("became %q", became)
+		}
+	}
+	if keys := m.redis.Keys(t.Context(), "{p}:t:*").Val(); len(keys) != 0 {
+		t.Errorf("something was remembered: %v", keys)
+	}
+}
