@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,21 +14,24 @@ import (
 // profiled is how long a run's processor time is looked into; each is longer.
 const profiled = 2 * time.Second
 
-// profile keeps where a replica spends its processor time from now on, in a file
-// of the folder that was asked for. The function waits for the end of it.
+// profile keeps what a replica spends its processor time and its memory on from
+// now on, in files of the folder that was asked for. The function waits for the
+// end of it.
 func (s *stage) profile(ctx context.Context, p *process) (wait func() error) {
 	if s.b.profiles == "" || p.ops == "" {
 		return func() error { return nil }
 	}
 	s.b.profile++
-	file := filepath.Join(s.b.profiles, fmt.Sprintf("%s-%02d.pprof", p.name, s.b.profile))
-	done := make(chan error, 1)
-	go func() { done <- fetchProfile(ctx, p.ops, file) }()
-	return func() error { return <-done }
+	done := make(chan error, 2)
+	for _, what := range []string{"profile", "allocs"} {
+		url := fmt.Sprintf("http://%s/debug/pprof/%s?seconds=%.0f", p.ops, what, profiled.Seconds())
+		file := filepath.Join(s.b.profiles, fmt.Sprintf("%s-%02d-%s.pprof", p.name, s.b.profile, what))
+		go func() { done <- fetchProfile(ctx, url, file) }()
+	}
+	return func() error { return errors.Join(<-done, <-done) }
 }
 
-func fetchProfile(ctx context.Context, addr, file string) error {
-	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%.0f", addr, profiled.Seconds())
+func fetchProfile(ctx context.Context, url, file string) error {
 	asked, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
