@@ -48,7 +48,7 @@ func (c *checked) keep(raw, alg string, key Key) {
 // markOf is the same for no two others: all that is hashed before alg has one
 // length.
 func (c *checked) markOf(raw, alg string, key Key) mark {
-	sum := sha256.Sum256([]byte(raw))
+	sum := hashOf(raw)
 	text := make([]byte, 0, 4*sha256.Size) // on the stack
 	text = append(append(text, c.mine[:]...), sum[:]...)
 	text = append(append(text, key.Thumbprint[:]...), alg...)

@@ -235,9 +235,21 @@ func (s *store) remember(ctx context.Context, token tokenHashes) (bool, error) {
 		return false, err
 	}
 	sh := shard.At(shards, token.spread)
-	args := withHashes([]any{milliseconds(s.cfg.TokenLifetime)}, token.hashes)
-	reply, err := s.cfg.Shards.Run(ctx, sh, s.remembers, givenKeys(sh), args...)
-	return reply == int64(1), err
+	kind := rememberKind{shard: sh, hashes: len(token.hashes), life: s.cfg.TokenLifetime}
+	_, isNew, err := s.remembers.Run(ctx, sh, kind, nil, withHashes(nil, token.hashes))
+	return isNew == int64(1), err
+}
+
+// rememberKind is what tokens have in common that are remembered together.
+type rememberKind struct {
+	shard  *shard.Shard
+	hashes int // of each token
+	life   time.Duration
+}
+
+// Common implements shard.Kind.
+func (k rememberKind) Common(keys []string, args []any) ([]string, []any) {
+	return append(keys, givenKeys(k.shard)...), append(args, milliseconds(k.life), k.hashes)
 }
 
 func parseMicros(text string) time.Time {

@@ -52,11 +52,24 @@ var (
 // remember has a token remembered, and reports whether it was already.
 func (m memory) remember(t rapid.TB, hashes ...string) bool {
 	t.Helper()
-	isNew, err := m.redis.Eval(context.Background(), rememberScript, setKeys, words(life.Milliseconds(), hashes)...).Int()
-	if err != nil {
-		t.Fatal(err)
+	return m.rememberAll(t, hashes)[0]
+}
+
+// rememberAll has tokens remembered by one run.
+func (m memory) rememberAll(t rapid.TB, tokens ...[]string) (given []bool) {
+	t.Helper()
+	args := []any{life.Milliseconds(), len(tokens[0])}
+	for _, hashes := range tokens {
+		args = withHashes(args, hashes)
 	}
-	return isNew == 0
+	answers, err := m.redis.Eval(context.Background(), rememberScript, setKeys, args...).Int64Slice()
+	if err != nil || len(answers) != 1+len(tokens) {
+		t.Fatal(answers, err)
+	}
+	for _, isNew := range answers[1:] {
+		given = append(given, isNew == 0)
+	}
+	return given
 }
 
 // put puts a token into a pool of at most so many, and returns what became of it.
@@ -66,21 +79,13 @@ func (m memory) put(t rapid.TB, most int, age time.Duration, owner string, hashe
 	if err != nil {
 		t.Fatal(err)
 	}
-	became, err := m.redis.Eval(context.Background(), putScript, append([]string{"{p}:p", "{p}:m"}, setKeys...), append([]any{
+	became, err := m.redis.Eval(context.Background(), putScript, append([]string{"{p}:p", "{p}:m"}, setKeys...), withHashes([]any{
 		samePlace, owner, fmt.Sprintf("%016d", now.Add(-age).UnixMicro()), "sealed", (9 * time.Minute).Microseconds(), most, life.Milliseconds(), "",
-	}, words(nil, hashes)[1:]...)...).Text()
+	}, hashes)...).Text()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return became
-}
-
-func words(first any, texts []string) []any {
-	all := []any{first}
-	for _, text := range texts {
-		all = append(all, text)
-	}
-	return all
 }
 
 // ways are how a token is remembered; each reports whether it was already.
@@ -255,5 +260,20 @@ func TestATokenRememberedBeforeIsPutWithoutAHash(t *testing.T) {
 	}
 	if keys := m.redis.Keys(t.Context(), "{p}:t:*").Val(); len(keys) != 0 {
 		t.Errorf("something was remembered: %v", keys)
+	}
+}
+
+// Tokens that are remembered together are each remembered, and one that comes twice
+// among them is known the second time.
+func TestTokensAreRememberedTogether(t *testing.T) {
+	t.Parallel()
+	m := newMemory(t)
+	m.remember(t, "known", "under the old secret too")
+	got := m.rememberAll(t, []string{"a", "old a"}, []string{"b", "known"}, []string{"a", "old a"}, []string{"c", "old c"})
+	if want := []bool{false, true, true, false}; !slices.Equal(got, want) {
+		t.Errorf("given before: %v, want %v", got, want)
+	}
+	if again := m.rememberAll(t, []string{"b", "old b"}, []string{"c", "old c"}); !slices.Equal(again, []bool{true, true}) {
+		t.Errorf("given before, the next time: %v", again)
 	}
 }

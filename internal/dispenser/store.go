@@ -15,8 +15,10 @@ type store struct {
 
 // scripts are all that there are, each described at its head.
 type scripts struct {
-	claims                                              *shard.Joint[claimKind]
-	takes, settles, releases, reserves, puts, remembers *shard.Script
+	claims    *shard.Joint[claimKind]
+	remembers *shard.Joint[rememberKind]
+
+	takes, settles, releases, reserves, puts *shard.Script
 }
 
 var (
@@ -55,7 +57,8 @@ func newStore(cfg Config) *store {
 	return &store{cfg: cfg, scripts: scripts{
 		claims: shard.NewJoint[claimKind](cfg.Shards, ofPool(claimSource)),
 		takes:  ofPool(takeSource), reserves: ofPool(reserveSource), puts: ofPool(givenSource, putSource),
-		settles: shard.NewScript(settleSource), releases: shard.NewScript(releaseSource), remembers: shard.NewScript(givenSource, rememberSource),
+		settles: shard.NewScript(settleSource), releases: shard.NewScript(releaseSource),
+		remembers: shard.NewJoint[rememberKind](cfg.Shards, shard.NewScript(givenSource, rememberSource)),
 	}}
 }
 

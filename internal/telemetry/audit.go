@@ -43,8 +43,10 @@ type Entry struct {
 // Audit writes one JSON line an Entry, whatever the log level. It is safe for
 // concurrent use.
 type Audit struct {
-	mu sync.Mutex // one line at a time
 	to io.Writer
+
+	mu   sync.Mutex // one line at a time
+	line []byte     // the room for it
 }
 
 // NewAudit returns an Audit that writes to w.
@@ -52,11 +54,10 @@ func NewAudit(w io.Writer) *Audit { return &Audit{to: w} }
 
 // Record writes e.
 func (a *Audit) Record(_ context.Context, e Entry) {
-	const usual = 512 // bytes
-	line := appendEntry(make([]byte, 0, usual), time.Now(), e)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	_, _ = a.to.Write(append(line, '\n')) // as with the log: there is nobody to tell
+	a.line = append(appendEntry(a.line[:0], time.Now(), e), '\n')
+	_, _ = a.to.Write(a.line) // as with the log: there is nobody to tell
 }
 
 // appendEntry appends the JSON of an Entry. There is one a request, so it is

@@ -28,11 +28,12 @@ type AuditFileConfig struct {
 // does it, is opened anew at the next line; one that was truncated goes on at
 // its new end. It is safe for concurrent use.
 type AuditFile struct {
-	cfg   AuditFileConfig
-	lines chan []byte
-	done  chan struct{} // closed when all is written
+	cfg  AuditFileConfig
+	wake chan struct{} // lines wait, or it is closed
+	done chan struct{} // closed when all is written
 
-	mu     sync.RWMutex // held for writing while lines is closed
+	mu     sync.Mutex
+	lines  []byte // whole, and to be written
 	closed bool
 
 	// The writer's own.
@@ -42,15 +43,16 @@ type AuditFile struct {
 }
 
 const (
-	// auditQueue bounds the lines that wait; about 400 bytes each.
-	auditQueue = 8192
-	auditBatch = 64 << 10
+	// auditQueue bounds what waits, some 8,000 lines.
+	auditQueue = 4 << 20
+	// auditRoom is what is kept for lines that come, once many have waited.
+	auditRoom = 64 << 10
 )
 
 // OpenAuditFile opens the file, or makes one that its owner alone can read. The
 // caller closes it.
 func OpenAuditFile(cfg AuditFileConfig) (*AuditFile, error) {
-	f := &AuditFile{cfg: cfg, lines: make(chan []byte, auditQueue), done: make(chan struct{})}
+	f := &AuditFile{cfg: cfg, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	if err := f.reopen(); err != nil {
 		return nil, err
 	}
@@ -58,31 +60,44 @@ func OpenAuditFile(cfg AuditFileConfig) (*AuditFile, error) {
 	return f, nil
 }
 
-// Write takes one line. It never blocks and never fails.
+// Write takes one line. It never waits for the file and never fails.
 func (f *AuditFile) Write(line []byte) (int, error) {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	if !f.closed {
-		select {
-		case f.lines <- bytes.Clone(line):
-			return len(line), nil
-		default:
-			f.cfg.State.Down("the file is too slow")
-		}
+	if !f.take(line) {
+		_, _ = f.cfg.Otherwise.Write(line)
 	}
-	_, _ = f.cfg.Otherwise.Write(line)
 	return len(line), nil
+}
+
+// take reports whether the line will be written.
+func (f *AuditFile) take(line []byte) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.closed:
+		return false
+	case len(f.lines)+len(line) > auditQueue:
+		f.cfg.State.Down("the file is too slow")
+		return false
+	}
+	f.lines = append(f.lines, line...)
+	f.rouse()
+	return true
+}
+
+func (f *AuditFile) rouse() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
 }
 
 // Close waits until all lines are written, or ctx ends. Lines that come later
 // go elsewhere.
 func (f *AuditFile) Close(ctx context.Context) error {
 	f.mu.Lock()
-	if !f.closed {
-		f.closed = true
-		close(f.lines)
-	}
+	f.closed = true
 	f.mu.Unlock()
+	f.rouse()
 	select {
 	case <-f.done:
 		return nil
@@ -93,12 +108,21 @@ func (f *AuditFile) Close(ctx context.Context) error {
 
 func (f *AuditFile) run() {
 	defer close(f.done)
-	for line := range f.lines {
-		batch := line
-		for len(batch) < auditBatch && len(f.lines) > 0 {
-			batch = append(batch, <-f.lines...)
+	var batch []byte
+	for range f.wake {
+		if cap(batch) > auditRoom {
+			batch = nil
 		}
-		f.write(batch)
+		f.mu.Lock()
+		batch, f.lines = f.lines, batch[:0]
+		ended := f.closed
+		f.mu.Unlock()
+		if len(batch) > 0 {
+			f.write(batch)
+		}
+		if ended {
+			break
+		}
 	}
 	if f.file != nil {
 		_ = f.file.Close()

@@ -8,18 +8,18 @@
 -- now   in us
 -- life  a token's in ms
 -- sets  where in KEYS the three begin
--- hash  where in ARGV the token's hashes begin, one under each of the secrets,
+-- first, last  where in ARGV the token's hashes are, one under each of the secrets,
 --       the writing one first
-local function given(now, life, sets, hash)
+local function given(now, life, sets, first, last)
   local period = math.floor(now / (life * 1000))
   local function set(turn) return KEYS[sets + turn % 3] end
   local present, before = set(period), set(period - 1)
   local seen = false
-  for i = hash, #ARGV do
+  for i = first, last do
     seen = seen or redis.call('SISMEMBER', present, ARGV[i]) == 1 or redis.call('SISMEMBER', before, ARGV[i]) == 1
   end
   local begun = redis.call('EXISTS', present) == 1
-  redis.call('SADD', present, ARGV[hash])
+  redis.call('SADD', present, ARGV[first])
   if not begun then
     local ends = (period + 2.5) * life - now / 1000
     redis.call('PEXPIRE', present, string.format('%.0f', math.ceil(ends)))

@@ -17,7 +17,7 @@ if ARGV[8] ~= '' then redis.call('ZREM', KEYS[2], ARGV[8]) end
 local why = who == '' and 'fenced' or fault(entry, who, now, tonumber(ARGV[5]))
 if why then return why end
 if redis.call('LLEN', KEYS[1]) >= tonumber(ARGV[6]) then return 'full' end
-if #ARGV > 8 and given(now, tonumber(ARGV[7]), 3, 9) then return 'repeated' end
+if #ARGV > 8 and given(now, tonumber(ARGV[7]), 3, 9, #ARGV) then return 'repeated' end
 redis.call('RPUSH', KEYS[1], entry)
 redis.call('PEXPIRE', KEYS[1], text(math.ceil(tonumber(ARGV[5]) / 1000)))
 return 'kept'

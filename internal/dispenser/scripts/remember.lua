@@ -1,6 +1,12 @@
--- Remembers a token: 1 where it is new, 0 where it was given before.
+-- Remembers tokens: for each 1 where it is new, 0 where it was given before.
 -- KEYS 1 to 3 the sets of what was given
--- ARGV 1 a token's life in ms
---      2 and on: its hash under each of the secrets, the writing one first
+-- ARGV 1 a token's life in ms  2 how many hashes each has
+--      and for each its hash under each of the secrets, the writing one first
+-- Answers the time, and then of each token.
 local t = redis.call('TIME')
-return given(t[1] * 1000000 + t[2], tonumber(ARGV[1]), 1, 2) and 0 or 1
+local now, life, hashes = t[1] * 1000000 + t[2], tonumber(ARGV[1]), tonumber(ARGV[2])
+local answers = {now}
+for first = 3, #ARGV, hashes do
+  answers[#answers + 1] = given(now, life, 1, first, first + hashes - 1) and 0 or 1
+end
+return answers
