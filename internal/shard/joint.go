@@ -54,7 +54,7 @@ type call struct {
 const (
 	// abreast is how many runs of one kind are under way at once: while the server
 	// is at one, the answer of another is on its way.
-	abreast = 1
+	abreast = 2
 	// largest bounds a run, since the server does nothing else meanwhile.
 	largest = 64
 )
