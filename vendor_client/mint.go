@@ -230,8 +230,24 @@ func (o order) broken(ctx context.Context, sent bool) *Error {
 
 // readToken reads {"token":"…"}.
 func readToken(body []byte) (Credential, bool) {
-	value, ok := member(body, "token")
+	value, ok := plainToken(body)
+	if !ok {
+		value, ok = member(body, "token")
+	}
 	return Credential{Value: secret.New(value)}, ok
+}
+
+// plainToken reads it as the vendor writes it, of letters, digits and "_" alone,
+// where there is nothing to decode. What looks otherwise is for member to judge.
+func plainToken(body []byte) (value string, ok bool) {
+	text, ok := bytes.CutPrefix(bytes.Trim(body, " \t\r\n"), []byte(`{"token":"`))
+	if ok {
+		text, ok = bytes.CutSuffix(text, []byte(`"}`))
+	}
+	for _, c := range text {
+		ok = ok && (c == '_' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z')
+	}
+	return string(text), ok && usable(string(text))
 }
 
 // member is a usable text in an object with nothing after it, its name spelt

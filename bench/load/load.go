@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net"
+	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -179,8 +180,23 @@ func (l *line) close() {
 }
 
 // exchange sends one request and reads the whole answer. The status is 0 where
-// the connection is of no more use.
+// the connection is of no more use. A server may close a connection that was idle
+// in the moment in which it is used again: then the request goes over a new one,
+// as with every client, and its time goes on.
 func (l *line) exchange(request []byte) (status int, token uint64, err error) {
+	used := l.conn != nil
+	status, token, err = l.once(request)
+	if used && errors.Is(err, errUnanswered) {
+		l.close()
+		status, token, err = l.once(request)
+	}
+	return status, token, err
+}
+
+// errUnanswered is a connection that ended before anything was answered.
+var errUnanswered = errors.New("no answer")
+
+func (l *line) once(request []byte) (status int, token uint64, err error) {
 	if l.conn == nil {
 		if l.conn, err = net.DialTimeout("tcp", l.addr, patience); err != nil {
 			l.conn = nil
@@ -194,7 +210,7 @@ func (l *line) exchange(request []byte) (status int, token uint64, err error) {
 		return 0, 0, err
 	}
 	if _, err := l.conn.Write(request); err != nil {
-		return 0, 0, err
+		return 0, 0, fmt.Errorf("%w: %w", errUnanswered, err)
 	}
 	read, whole := 0, -1
 	for whole < 0 || read < whole {
@@ -202,7 +218,9 @@ func (l *line) exchange(request []byte) (status int, token uint64, err error) {
 			return 0, 0, errors.New("an answer is too long")
 		}
 		n, err := l.conn.Read(l.buf[read:])
-		if read += n; err != nil {
+		if read += n; err != nil && read == 0 && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return 0, 0, fmt.Errorf("%w: %w", errUnanswered, err)
+		} else if err != nil {
 			return 0, 0, err
 		}
 		if whole >= 0 {

@@ -1,7 +1,9 @@
 package load_test
 
 import (
+	"bufio"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -117,5 +119,38 @@ func TestAPercentileIsATimeThatWasMeasured(t *testing.T) {
 	}
 	if got := (&load.Result{}).Percentile(99); got != 0 {
 		t.Errorf("of nothing: %d", got)
+	}
+}
+
+// A connection that the server has closed while it was idle costs no request.
+func TestAConnectionThatWasClosedMeanwhileIsReplaced(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	var served atomic.Int64
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			// One answer a connection, without a word of its end.
+			if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+				body := fmt.Sprintf(`{"token":"sutkn_%d"}`, served.Add(1))
+				fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+			}
+			_ = conn.Close()
+		}
+	}()
+	request := []byte("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+	result := load.Closed(t.Context(), load.Config{Addrs: []string{listener.Addr().String()}, Requests: func(int) []byte { return request }}, 2, 20, 0)
+	if err := result.Check(); err != nil || len(result.Samples) != 20 {
+		t.Errorf("%d requests: %v", len(result.Samples), err)
+	}
+	if n := served.Load(); n != 20 {
+		t.Errorf("%d were served", n)
 	}
 }

@@ -57,6 +57,9 @@ const (
 	abreast = 2
 	// largest bounds a run, since the server does nothing else meanwhile.
 	largest = 64
+	// mostKeys bounds one of calls with many keys: Lua passes on no more than some
+	// 8,000 at once.
+	mostKeys = 4096
 )
 
 // NewJoint returns a Joint of a script.
@@ -118,6 +121,9 @@ func (j *Joint[K]) next(at place[K]) []*call {
 	defer j.mu.Unlock()
 	q := j.queues[at]
 	n := min(len(q.waiting), largest)
+	if n > 0 {
+		n = min(n, max(mostKeys/max(len(q.waiting[0].keys), 1), 1)) // all have as many
+	}
 	if n == 0 {
 		if q.runs--; q.runs == 0 {
 			delete(j.queues, at)

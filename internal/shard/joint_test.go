@@ -74,9 +74,9 @@ type calls struct {
 	ends  map[string]error
 }
 
-func (c *calls) call(k kind, name string) {
+func (c *calls) call(k kind, name string, furtherKeys ...string) {
 	c.all.Go(func() {
-		common, own, err := c.joint.Run(c.t.Context(), c.shard, k, []string{"key of " + name}, []any{name})
+		common, own, err := c.joint.Run(c.t.Context(), c.shard, k, append([]string{"key of " + name}, furtherKeys...), []any{name})
 		if err == nil && (common != "to all" || own != name) {
 			err = fmt.Errorf("%s was answered %v and %v", name, common, own)
 		}
@@ -179,6 +179,31 @@ func TestARunIsBounded(t *testing.T) {
 		t.Errorf("%d calls in the next", n)
 	}
 	rest.serve()
+	under[1].serve()
+	c.all.Wait()
+}
+
+func TestARunIsBoundedByItsKeysToo(t *testing.T) {
+	t.Parallel()
+	server, _, c := newCalls(t)
+	var under []sent
+	for i := range abreast {
+		c.call("a", fmt.Sprint("first", i))
+		under = append(under, <-server)
+	}
+	many := make([]string, mostKeys/3)
+	for i := range 3 {
+		c.call("a", fmt.Sprint("later", i), many...)
+		c.waiting("a", i+1)
+	}
+	under[0].serve()
+	for _, want := range []int{2, 1} {
+		s := <-server
+		if n := len(s.args()); n != want {
+			t.Errorf("%d calls in one run, want %d", n, want)
+		}
+		s.serve()
+	}
 	under[1].serve()
 	c.all.Wait()
 }
