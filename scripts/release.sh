@@ -30,7 +30,7 @@ sbom=github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 for kind in "" -dev; do
 	tags=release
 	[ "$kind" = -dev ] && tags=""
-	GOFLAGS=-tags=$tags go run "$sbom" app -json -licenses -std -output "dist/farebox$kind.cdx.json" -main . .
+	GOFLAGS=-tags=$tags go run "$sbom" app -json -licenses -std -noserial -notimestamp -output "dist/farebox$kind.cdx.json" -main . .
 done
 
 cd dist
