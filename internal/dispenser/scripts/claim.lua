@@ -29,14 +29,14 @@
 -- then what each request came to.
 -- Times are microseconds of this server's clock, since replicas' clocks differ;
 -- a session's own are its issuer's.
-local KEYS, ARGV, call, sub = KEYS, ARGV, redis.call, string.sub
+local KEYS, ARGV, sub = KEYS, ARGV, string.sub
 local n, e, pools, keyed = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1'
 local user_interval, user_count = tonumber(ARGV[5]), tonumber(ARGV[6])
 local daily = tonumber(ARGV[7])
 local global_interval, global_count = tonumber(ARGV[8]), tonumber(ARGV[9])
 local most_age = tonumber(ARGV[11])
 
-local values = call('MGET', KEYS[1], unpack(KEYS, pools + 2))
+local values = redis.call('MGET', KEYS[1], unpack(KEYS, pools + 2))
 -- What requests of this run come to leave, by key; false is nothing.
 local left = {}
 local function value(i)
@@ -45,7 +45,7 @@ local function value(i)
   return values[i - pools]
 end
 
-local t = call('TIME')
+local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local today = math.floor(now / 86400000000)
 local tomorrow = (today + 1) * 86400000000
@@ -138,18 +138,18 @@ local who, sealed, from = '', {}, {}
 if #granted > 0 and pools > 0 then who = owner(ARGV[10]) end
 if who ~= '' then sealed, from = take(2, pools + 1, #granted, who, now, most_age) end
 if charged then
-  call('SET', KEYS[1], string.format('%.0f %s', global, ARGV[8]), 'PX', milliseconds(global - now))
+  redis.call('SET', KEYS[1], string.format('%.0f %s', global, ARGV[8]), 'PX', milliseconds(global - now))
 end
 for i, one in ipairs(granted) do
   local answer, keys, args, life = unpack(one)
   local user = KEYS[keys + 1]
-  call('SET', user, left[user], 'PX', life)
+  redis.call('SET', user, left[user], 'PX', life)
   if keyed then
     local attempts = keys + n + e
     local entry, kept = left[KEYS[attempts + 1]], ARGV[12]
     if sealed[i] then entry, kept = 'q' .. ARGV[args + 3] .. sealed[i], ARGV[13] end
-    call('SET', KEYS[attempts + 1], entry, 'PX', kept)
-    if n > 1 then call('DEL', unpack(KEYS, attempts + 2, attempts + n)) end
+    redis.call('SET', KEYS[attempts + 1], entry, 'PX', kept)
+    if n > 1 then redis.call('DEL', unpack(KEYS, attempts + 2, attempts + n)) end
   end
   if sealed[i] then answer[6], answer[7] = sealed[i], from[i] end
 end
