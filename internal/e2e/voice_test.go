@@ -296,6 +296,7 @@ func TestTheElementTellsWhatIsWrong(t *testing.T) {
 	// The next turn clears it; a disabled one has none.
 	s.w.spoil()
 	if got := eval[string](s, `
+		voice.getSession = () => jwt
 		await voice.hear('Hello.')
 		const cleared = part('error').innerText
 		voice.disabled = true
