@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	farebox := flags.String("farebox", "farebox", "the binary that make build has made")
 	number := flags.Int("point", 0, "measure this point alone; 0 for all")
 	logs := flags.String("logs", "", "a folder that logs and audits are kept in; they are thrown away without")
-	profiles := flags.String("profiles", "", "a folder that farebox' processor profiles are kept in, of each round; they cost a little")
+	profiles := flags.String("profiles", "", "a folder that profiles of farebox' processor time and memory are kept in, of each round; they cost a little")
 	brief := flags.Bool("brief", false, "fewer and shorter rounds, to see that all is well")
 	if err := flags.Parse(args); err != nil {
 		return err

@@ -16,7 +16,7 @@ type Config struct {
 	SessionIDClaim string              // "": sid
 	Leeway         time.Duration       // clock tolerance for exp, nbf and iat
 	MaxLifetime    time.Duration       // a JWT with more left is refused; required
-	Memory         int                 // about how many bytes remembered JWTs may take; 0: 8 MiB
+	Memory         int                 // about how many bytes remembered JWTs may take; 0: 13 MiB
 	Keys           KeySource
 	Now            func() time.Time
 	Observer       Observer // nil: nobody is told
