@@ -6,27 +6,23 @@ import (
 	"strings"
 	"sync"
 
+	"farebox/internal/lane"
+
 	"github.com/redis/go-redis/v9"
 )
 
-const (
-	// abreast is how many batches of one lane are under way at once: while the
-	// server works on one, the next is written.
-	abreast = 2
-	// largest bounds a batch, and so how many share the fate of one connection.
-	largest = 64
-)
+// largest bounds a batch, and so how many share the fate of one connection.
+const largest = 64
 
-// lane sends the commands about one slot. One that finds it free goes at once,
+// slotLane sends the commands about one slot. One that finds it free goes at once,
 // as if there were no lane; those that come meanwhile go together, in one
 // write. Slots have lanes of their own, since a cluster may have lost the
 // server of one. It is safe for concurrent use.
-type lane struct {
+type slotLane struct {
 	client func() redis.UniversalClient
 
-	mu      sync.Mutex
-	busy    int     // of abreast; less only where nobody waits
-	waiting []*call // in the order of their coming
+	mu    sync.Mutex
+	calls lane.Lane[*call]
 }
 
 // call is a command that waits for its batch.
@@ -39,16 +35,15 @@ type call struct {
 // process sends one command, never twice, and waits for its answer or for the
 // end of ctx. After the latter it may have run, and must not be read: what
 // becomes of its batch is still written to it.
-func (l *lane) process(ctx context.Context, cmd *once) error {
+func (l *slotLane) process(ctx context.Context, cmd *once) error {
 	l.mu.Lock()
-	if l.busy < abreast {
-		l.busy++
+	if l.calls.Enter() {
 		l.mu.Unlock()
 		defer l.leave()
 		return l.client().Process(ctx, cmd)
 	}
 	c := &call{ctx: ctx, cmd: cmd, done: make(chan struct{})}
-	l.waiting = append(l.waiting, c)
+	l.calls.Wait(c)
 	l.mu.Unlock()
 	select {
 	case <-c.done:
@@ -59,37 +54,20 @@ func (l *lane) process(ctx context.Context, cmd *once) error {
 }
 
 // leave makes place for those who wait.
-func (l *lane) leave() {
-	if batch := l.next(); batch != nil {
-		go func() {
-			for ; batch != nil; batch = l.next() {
-				l.send(batch)
-			}
-		}()
-	}
-}
+func (l *slotLane) leave() { lane.Leave(l.next, l.send) }
 
 // next returns who is to be sent next; where nobody waits it gives the place up
 // and returns nil.
-func (l *lane) next() []*call {
+func (l *slotLane) next() []*call {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := min(len(l.waiting), largest)
-	if n == 0 {
-		l.busy--
-		return nil
-	}
-	batch := l.waiting[:n:n]
-	if l.waiting = l.waiting[n:]; len(l.waiting) == 0 {
-		l.waiting = nil
-	}
-	return batch
+	return l.calls.Next(largest)
 }
 
 // send sends a batch, of which each command gets an outcome of its own. Who has
 // left already is not sent at all. The batch may take as long as the most
 // patient of its callers.
-func (l *lane) send(batch []*call) {
+func (l *slotLane) send(batch []*call) {
 	cmds := make([]redis.Cmder, 0, len(batch))
 	last, bounded := batch[0].ctx.Deadline()
 	for _, c := range batch {

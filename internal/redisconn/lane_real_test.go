@@ -27,7 +27,8 @@ func together(t *testing.T, conn *Conn, n int, script string) []outcome {
 	t.Helper()
 	l := conn.laneOf("t")
 	l.mu.Lock()
-	l.busy = abreast
+	for l.calls.Enter() {
+	}
 	l.mu.Unlock()
 	outcomes := make(chan outcome, n)
 	for range n {

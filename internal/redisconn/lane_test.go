@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"farebox/internal/lane"
+
 	"github.com/redis/go-redis/v9"
 )
 
@@ -49,17 +51,17 @@ func (w *watcher) answer(ctx context.Context, n int) error {
 }
 
 // watched is a lane whose commands the watcher answers.
-func watched(t *testing.T) (*lane, *watcher) {
+func watched(t *testing.T) (*slotLane, *watcher) {
 	w := &watcher{came: make(chan int), let: make(chan error), ends: make(chan error, 100)}
 	client := redis.NewClient(&redis.Options{MaxRetries: noRetries})
 	client.AddHook(w)
 	t.Cleanup(func() { _ = client.Close() })
-	return &lane{client: func() redis.UniversalClient { return client }}, w
+	return &slotLane{client: func() redis.UniversalClient { return client }}, w
 }
 
 // start sends so many commands, and returns what becomes of them, in the order
 // of their ends.
-func (l *lane) start(ctx context.Context, n int) <-chan error {
+func (l *slotLane) start(ctx context.Context, n int) <-chan error {
 	outcomes := make(chan error, n)
 	for range n {
 		go func() { outcomes <- l.process(ctx, &once{Cmder: redis.NewCmd(ctx, "get", "{s}:k")}) }()
@@ -67,11 +69,11 @@ func (l *lane) start(ctx context.Context, n int) <-chan error {
 	return outcomes
 }
 
-func (l *lane) await(t *testing.T, waiting int) {
+func (l *slotLane) await(t *testing.T, waiting int) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
 		l.mu.Lock()
-		n := len(l.waiting)
+		n := l.calls.Waiting()
 		l.mu.Unlock()
 		switch {
 		case n == waiting:
@@ -85,8 +87,8 @@ func (l *lane) await(t *testing.T, waiting int) {
 func TestCommandsThatComeMeanwhileGoTogether(t *testing.T) {
 	t.Parallel()
 	l, w := watched(t)
-	first := l.start(t.Context(), abreast)
-	for range abreast {
+	first := l.start(t.Context(), lane.Abreast)
+	for range lane.Abreast {
 		if n := <-w.came; n != 1 {
 			t.Fatalf("%d came together to a free lane", n)
 		}
@@ -103,7 +105,7 @@ func TestCommandsThatComeMeanwhileGoTogether(t *testing.T) {
 	}
 	w.let <- nil
 	w.let <- nil
-	for range abreast {
+	for range lane.Abreast {
 		if err := <-first; err != nil {
 			t.Error(err)
 		}
@@ -128,8 +130,8 @@ func TestCommandsThatComeMeanwhileGoTogether(t *testing.T) {
 func TestACallerWhoseTimeIsUpLeavesAndTheOthersGoOn(t *testing.T) {
 	t.Parallel()
 	l, w := watched(t)
-	first := l.start(t.Context(), abreast)
-	for range abreast {
+	first := l.start(t.Context(), lane.Abreast)
+	for range lane.Abreast {
 		<-w.came
 	}
 	// One leaves before its batch is sent, one while it is under way.
@@ -151,7 +153,7 @@ func TestACallerWhoseTimeIsUpLeavesAndTheOthersGoOn(t *testing.T) {
 	}
 	w.let <- nil
 	w.let <- nil
-	for range abreast {
+	for range lane.Abreast {
 		if err := <-first; err != nil {
 			t.Error(err)
 		}
@@ -166,8 +168,8 @@ func TestACallerWhoseTimeIsUpLeavesAndTheOthersGoOn(t *testing.T) {
 func TestABatchMayTakeAsLongAsItsMostPatientCaller(t *testing.T) {
 	t.Parallel()
 	l, w := watched(t)
-	first := l.start(t.Context(), abreast)
-	for range abreast {
+	first := l.start(t.Context(), lane.Abreast)
+	for range lane.Abreast {
 		<-w.came
 	}
 	within := func(d time.Duration) context.Context {
@@ -191,7 +193,7 @@ func TestABatchMayTakeAsLongAsItsMostPatientCaller(t *testing.T) {
 	}
 	w.let <- nil
 	w.let <- nil
-	for range abreast {
+	for range lane.Abreast {
 		if err := <-first; err != nil {
 			t.Error(err)
 		}
@@ -206,7 +208,8 @@ func TestABatchEndsWithItsLastCaller(t *testing.T) {
 	l, w := watched(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
-	l.busy = abreast
+	for l.calls.Enter() {
+	}
 	outcomes := l.start(ctx, 2)
 	l.await(t, 2)
 	l.leave()

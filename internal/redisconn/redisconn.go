@@ -36,7 +36,7 @@ type Conn struct {
 	kind   atomic.Int32
 
 	laneMu sync.RWMutex
-	lanes  map[string]*lane // by slot
+	lanes  map[string]*slotLane // by slot
 }
 
 // What is known of the server.
@@ -49,7 +49,7 @@ const (
 // Open returns a connection. It does not wait for the server: a Redis that is
 // down at the start is no error. Errors never show the URL.
 func Open(cfg Config) (*Conn, error) {
-	c := &Conn{cfg: cfg, closeServer: func() {}, lanes: map[string]*lane{}}
+	c := &Conn{cfg: cfg, closeServer: func() {}, lanes: map[string]*slotLane{}}
 	if cfg.Embedded {
 		options, closeServer, err := embedded()
 		if err != nil {
@@ -127,7 +127,7 @@ func (c *Conn) send(ctx context.Context, cmd *once) error {
 }
 
 // laneOf is the lane of a slot. There are as many as slots are used.
-func (c *Conn) laneOf(slot string) *lane {
+func (c *Conn) laneOf(slot string) *slotLane {
 	c.laneMu.RLock()
 	l := c.lanes[slot]
 	c.laneMu.RUnlock()
@@ -137,7 +137,7 @@ func (c *Conn) laneOf(slot string) *lane {
 	c.laneMu.Lock()
 	defer c.laneMu.Unlock()
 	if c.lanes[slot] == nil {
-		c.lanes[slot] = &lane{client: func() redis.UniversalClient { return *c.client.Load() }}
+		c.lanes[slot] = &slotLane{client: func() redis.UniversalClient { return *c.client.Load() }}
 	}
 	return c.lanes[slot]
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"sync"
+
+	"farebox/internal/lane"
 )
 
 // Kind is what calls of a joint script have to be alike in to share a run: those
-// of equal kinds do.
+// of equal kinds do, and have as many keys each.
 type Kind interface {
 	comparable
 	// Common appends the keys and arguments that stand once, before the calls' own.
@@ -25,20 +27,14 @@ type Joint[K Kind] struct {
 	set    *Set
 	script *Script
 
-	mu     sync.Mutex
-	queues map[place[K]]*queue // of what has runs under way
+	mu    sync.Mutex
+	lanes map[place[K]]*lane.Lane[*call] // of what has runs under way
 }
 
 // place is where and with whom a call may run.
 type place[K Kind] struct {
 	shard *Shard
 	kind  K
-}
-
-// queue is what waits for the end of a run.
-type queue struct {
-	runs    int // under way
-	waiting []*call
 }
 
 // call is one caller's part of a run.
@@ -52,9 +48,6 @@ type call struct {
 }
 
 const (
-	// abreast is how many runs of one kind are under way at once: while the server
-	// is at one, the answer of another is on its way.
-	abreast = 2
 	// largest bounds a run, since the server does nothing else meanwhile.
 	largest = 64
 	// mostKeys bounds one of calls with many keys: Lua passes on no more than some
@@ -64,7 +57,7 @@ const (
 
 // NewJoint returns a Joint of a script.
 func NewJoint[K Kind](set *Set, script *Script) *Joint[K] {
-	return &Joint[K]{set: set, script: script, queues: map[place[K]]*queue{}}
+	return &Joint[K]{set: set, script: script, lanes: map[place[K]]*lane.Lane[*call]{}}
 }
 
 // Run runs the script once for this call, perhaps with others, over keys that
@@ -84,16 +77,12 @@ func (j *Joint[K]) Run(ctx context.Context, sh *Shard, kind K, keys []string, ar
 		return c.common, c.own, c.err
 	}
 	j.run(ctx, at, []*call{c})
-	if batch := j.next(at); batch != nil {
-		go func() {
-			for ; batch != nil; batch = j.next(at) {
-				j.run(ctx, at, batch)
-				for _, c := range batch {
-					close(c.done)
-				}
-			}
-		}()
-	}
+	lane.Leave(func() []*call { return j.next(at, len(keys)) }, func(batch []*call) {
+		j.run(ctx, at, batch)
+		for _, c := range batch {
+			close(c.done)
+		}
+	})
 	return c.common, c.own, c.err
 }
 
@@ -101,38 +90,28 @@ func (j *Joint[K]) Run(ctx context.Context, sh *Shard, kind K, keys []string, ar
 func (j *Joint[K]) enter(at place[K], c *call) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	q := j.queues[at]
-	if q == nil {
-		q = &queue{}
-		j.queues[at] = q
+	l := j.lanes[at]
+	if l == nil {
+		l = &lane.Lane[*call]{}
+		j.lanes[at] = l
 	}
-	if q.runs < abreast {
-		q.runs++
+	if l.Enter() {
 		return true
 	}
 	c.done = make(chan struct{})
-	q.waiting = append(q.waiting, c)
+	l.Wait(c)
 	return false
 }
 
-// next returns which calls are to run after a run has ended, nil for none.
-func (j *Joint[K]) next(at place[K]) []*call {
+// next returns which calls, of so many keys each, are to run after a run has ended;
+// nil for none.
+func (j *Joint[K]) next(at place[K], keys int) []*call {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	q := j.queues[at]
-	n := min(len(q.waiting), largest)
-	if n > 0 {
-		n = min(n, max(mostKeys/max(len(q.waiting[0].keys), 1), 1)) // all have as many
-	}
-	if n == 0 {
-		if q.runs--; q.runs == 0 {
-			delete(j.queues, at)
-		}
-		return nil
-	}
-	batch := q.waiting[:n:n]
-	if q.waiting = q.waiting[n:]; len(q.waiting) == 0 {
-		q.waiting = nil
+	l := j.lanes[at]
+	batch := l.Next(min(largest, max(mostKeys/max(keys, 1), 1)))
+	if l.Idle() {
+		delete(j.lanes, at)
 	}
 	return batch
 }
@@ -168,9 +147,7 @@ func (j *Joint[K]) run(ctx context.Context, at place[K], batch []*call) {
 // dismiss ends the wait of all who wait at a place.
 func (j *Joint[K]) dismiss(at place[K]) {
 	j.mu.Lock()
-	q := j.queues[at]
-	waiting := q.waiting
-	q.waiting = nil
+	waiting := j.lanes[at].Dismiss()
 	j.mu.Unlock()
 	for _, c := range waiting {
 		j.set.missed(at.shard, errWaited)

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"farebox/internal/lane"
+
 	"github.com/redis/go-redis/v9"
 )
 
@@ -53,14 +55,15 @@ func (d desk) Process(_ context.Context, cmd redis.Cmder) error {
 
 func (desk) Clustered(context.Context) (bool, error) { return false, nil }
 
-func newJoint(t *testing.T) (desk, *Set, *Joint[kind]) {
+func newCalls(t *testing.T) (desk, *Set, *calls) {
 	t.Helper()
 	server := make(desk)
 	s, err := New(Config{Redis: server, Prefix: "test", State: &lamp{}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return server, s, NewJoint[kind](s, NewScript("the script"))
+	joint := NewJoint[kind](s, NewScript("the script"))
+	return server, s, &calls{t: t, joint: joint, shard: s.first, ends: map[string]error{}}
 }
 
 // calls makes calls one after the other, each once the one before waits or is
@@ -86,13 +89,23 @@ func (c *calls) call(k kind, name string, furtherKeys ...string) {
 	})
 }
 
+// occupy has as many runs of kind a under way as may be; the calls are first0 and
+// on.
+func (c *calls) occupy(server desk, furtherKeys ...string) (under []sent) {
+	for i := range lane.Abreast {
+		c.call("a", fmt.Sprint("first", i), furtherKeys...)
+		under = append(under, <-server)
+	}
+	return under
+}
+
 // waiting waits until so many calls of a kind wait for a run.
 func (c *calls) waiting(k kind, n int) {
 	c.t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
 		c.joint.mu.Lock()
-		q := c.joint.queues[place[kind]{c.shard, k}]
-		met := q != nil && len(q.waiting) == n
+		l := c.joint.lanes[place[kind]{c.shard, k}]
+		met := l != nil && l.Waiting() == n
 		c.joint.mu.Unlock()
 		if met {
 			return
@@ -103,21 +116,12 @@ func (c *calls) waiting(k kind, n int) {
 	}
 }
 
-func newCalls(t *testing.T) (desk, *Set, *calls) {
-	server, set, joint := newJoint(t)
-	return server, set, &calls{t: t, joint: joint, shard: set.first, ends: map[string]error{}}
-}
-
 // Calls that come while runs are under way share the next, in their order, each
 // with its own answer; other kinds are for themselves; and nothing is left.
 func TestCallsThatComeMeanwhileShareARun(t *testing.T) {
 	t.Parallel()
 	server, _, c := newCalls(t)
-	var under []sent
-	for i := range abreast {
-		c.call("a", fmt.Sprint("first", i))
-		under = append(under, <-server)
-	}
+	under := c.occupy(server)
 	for i := range 3 {
 		c.call("a", fmt.Sprint("later", i))
 		c.waiting("a", i+1)
@@ -151,19 +155,15 @@ func TestCallsThatComeMeanwhileShareARun(t *testing.T) {
 	}
 	c.joint.mu.Lock()
 	defer c.joint.mu.Unlock()
-	if len(c.joint.queues) > 0 {
-		t.Errorf("left: %v", c.joint.queues)
+	if len(c.joint.lanes) > 0 {
+		t.Errorf("left: %v", c.joint.lanes)
 	}
 }
 
 func TestARunIsBounded(t *testing.T) {
 	t.Parallel()
 	server, _, c := newCalls(t)
-	var under []sent
-	for i := range abreast {
-		c.call("a", fmt.Sprint("first", i))
-		under = append(under, <-server)
-	}
+	under := c.occupy(server)
 	for i := range largest + 1 {
 		c.call("a", fmt.Sprint("later", i))
 	}
@@ -186,12 +186,8 @@ func TestARunIsBounded(t *testing.T) {
 func TestARunIsBoundedByItsKeysToo(t *testing.T) {
 	t.Parallel()
 	server, _, c := newCalls(t)
-	var under []sent
-	for i := range abreast {
-		c.call("a", fmt.Sprint("first", i))
-		under = append(under, <-server)
-	}
 	many := make([]string, mostKeys/3)
+	under := c.occupy(server, many...)
 	for i := range 3 {
 		c.call("a", fmt.Sprint("later", i), many...)
 		c.waiting("a", i+1)
@@ -213,11 +209,7 @@ func TestARunIsBoundedByItsKeysToo(t *testing.T) {
 func TestAFailureIsOfItsOwnRunAlone(t *testing.T) {
 	t.Parallel()
 	server, _, c := newCalls(t)
-	var under []sent
-	for i := range abreast {
-		c.call("a", fmt.Sprint("first", i))
-		under = append(under, <-server)
-	}
+	under := c.occupy(server)
 	c.call("a", "later")
 	c.waiting("a", 1)
 	under[0].fail(errors.New("the connection broke"))
@@ -238,11 +230,7 @@ func TestAFailureIsOfItsOwnRunAlone(t *testing.T) {
 func TestNobodyWaitsTwiceForASilentServer(t *testing.T) {
 	t.Parallel()
 	server, set, c := newCalls(t)
-	var under []sent
-	for i := range abreast {
-		c.call("a", fmt.Sprint("first", i))
-		under = append(under, <-server)
-	}
+	under := c.occupy(server)
 	for i := range 5 {
 		c.call("a", fmt.Sprint("later", i))
 	}

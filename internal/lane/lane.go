@@ -1,0 +1,68 @@
+// Package lane has what comes while others of its kind are under way wait, and
+// go together.
+package lane
+
+// Abreast is how many go at once: while a server is at one, another is on its way.
+const Abreast = 2
+
+// Lane is who is under way and who waits. It is for one goroutine at a time. Its
+// zero value is a free one.
+type Lane[T any] struct {
+	busy    int // of Abreast; less only where nobody waits
+	waiting []T // in the order of their coming
+}
+
+// Enter reports whether there is a place to go at once. Who got one gives it up by
+// Next.
+func (l *Lane[T]) Enter() bool {
+	if l.busy == Abreast {
+		return false
+	}
+	l.busy++
+	return true
+}
+
+// Wait puts item at the end of those who wait, where there was no place.
+func (l *Lane[T]) Wait(item T) { l.waiting = append(l.waiting, item) }
+
+// Next returns who is to go next in a place, most at most; where nobody waits it
+// gives the place up and returns nil.
+func (l *Lane[T]) Next(most int) []T {
+	n := min(len(l.waiting), most)
+	if n == 0 {
+		l.busy--
+		return nil
+	}
+	batch := l.waiting[:n:n]
+	if l.waiting = l.waiting[n:]; len(l.waiting) == 0 {
+		l.waiting = nil
+	}
+	return batch
+}
+
+// Dismiss returns all who wait, who wait no longer.
+func (l *Lane[T]) Dismiss() []T {
+	dismissed := l.waiting
+	l.waiting = nil
+	return dismissed
+}
+
+// Waiting is how many wait.
+func (l *Lane[T]) Waiting() int { return len(l.waiting) }
+
+// Idle reports whether nobody is under way.
+func (l *Lane[T]) Idle() bool { return l.busy == 0 }
+
+// Leave has others go in the place of who has been under way, in the background:
+// next is Next under the lock of the lane, and send sends a batch.
+func Leave[T any](next func() []T, send func([]T)) {
+	batch := next()
+	if batch == nil {
+		return
+	}
+	go func() {
+		for ; batch != nil; batch = next() {
+			send(batch)
+		}
+	}()
+}
