@@ -30,28 +30,27 @@ func newChecked(bytes int, life time.Duration, now func() time.Time) *checked {
 	return c
 }
 
-// find returns which of keys raw was found to be signed by with alg.
-func (c *checked) find(raw, alg string, keys []Key) (Key, bool) {
+// find returns which of keys a JWT of this hash was found to be signed by with alg.
+func (c *checked) find(hash jwtHash, alg string, keys []Key) (Key, bool) {
 	for _, key := range fitting(keys, alg) {
-		if _, good := c.good.Get(c.markOf(raw, alg, key)); good {
+		if _, good := c.good.Get(c.markOf(hash, alg, key)); good {
 			return key, true
 		}
 	}
 	return Key{}, false
 }
 
-// keep remembers that raw is signed by key with alg.
-func (c *checked) keep(raw, alg string, key Key) {
-	c.good.Put(c.markOf(raw, alg, key), struct{}{})
+// keep remembers that a JWT of this hash is signed by key with alg.
+func (c *checked) keep(hash jwtHash, alg string, key Key) {
+	c.good.Put(c.markOf(hash, alg, key), struct{}{})
 }
 
 // markOf is the same for no two others: all that is hashed before alg has one
 // length.
-func (c *checked) markOf(raw, alg string, key Key) mark {
-	sum := hashOf(raw)
+func (c *checked) markOf(hash jwtHash, alg string, key Key) mark {
 	text := make([]byte, 0, 4*sha256.Size) // on the stack
-	text = append(append(text, c.mine[:]...), sum[:]...)
+	text = append(append(text, c.mine[:]...), hash[:]...)
 	text = append(append(text, key.Thumbprint[:]...), alg...)
-	sum = sha256.Sum256(text)
+	sum := sha256.Sum256(text)
 	return mark(sum[:len(mark{})])
 }

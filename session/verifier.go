@@ -90,16 +90,17 @@ func (v *Verifier) verify(ctx context.Context, raw string, suspect bool) (p *Pri
 		return nil, false, invalid("too large")
 	}
 	now := v.cfg.Now()
-	if p, known = v.memory.find(raw, v.cfg.Keys); known {
+	hash := hashOf(raw)
+	if p, known = v.memory.find(hash, v.cfg.Keys); known {
 		p, err = v.unlessExpired(p, now)
 		return p, true, err
 	}
-	return v.readWhole(ctx, raw, now, suspect)
+	return v.readWhole(ctx, raw, hash, now, suspect)
 }
 
 // readWhole reads raw as if it had never come, save that a signature that was
 // found good is not checked again. It also reports whether that was so.
-func (v *Verifier) readWhole(ctx context.Context, raw string, now time.Time, suspect bool) (p *Principal, known bool, err error) {
+func (v *Verifier) readWhole(ctx context.Context, raw string, hash jwtHash, now time.Time, suspect bool) (p *Principal, known bool, err error) {
 	e, err := open(raw, v.cfg.Keys.Algorithms(), sessionTypes)
 	if err != nil {
 		return nil, false, err
@@ -112,14 +113,14 @@ func (v *Verifier) readWhole(ctx context.Context, raw string, now time.Time, sus
 	if err != nil {
 		return nil, false, err
 	}
-	key, known := v.checked.find(raw, e.alg, keys)
+	key, known := v.checked.find(hash, e.alg, keys)
 	if !known {
 		if key, err = v.signedBy(ctx, e, keys, suspect); err != nil {
 			return nil, false, err
 		}
-		v.checked.keep(raw, e.alg, key)
+		v.checked.keep(hash, e.alg, key)
 	}
-	v.memory.keep(raw, p, e.alg, key)
+	v.memory.keep(hash, len(raw), p, e.alg, key)
 	p, err = v.unlessExpired(p, v.cfg.Now())
 	return p, known, err
 }

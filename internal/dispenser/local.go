@@ -103,10 +103,11 @@ func (l *localLimits) giveBack(a *attempt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.global = l.global.giveBack()
-	if u, known := l.users.Get(l.key(a)); known {
+	key := l.key(a)
+	if u, known := l.users.Get(key); known {
 		u = u.withPace(u.pace().giveBack())
 		u.used = max(u.used-1, 0)
-		l.users.Put(l.key(a), u)
+		l.users.Put(key, u)
 	}
 }
 

@@ -62,7 +62,7 @@ func (s *seenTokens) hashesOf(token secret.Text) tokenHashes {
 // firstHere reports whether this process sees the token for the first time. A
 // vendor that repeats it goes on being watched.
 func (s *seenTokens) firstHere(token secret.Text) bool {
-	return !s.here.Put(digestOf(s.hasher.Sum("token", token.Reveal())), struct{}{})
+	return !s.here.Put(digest([]byte(s.hasher.Digests("token", token.Reveal())[0])), struct{}{})
 }
 
 // firstAnywhere reports whether no replica has seen the token yet, as far as

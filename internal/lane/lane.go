@@ -52,17 +52,3 @@ func (l *Lane[T]) Waiting() int { return len(l.waiting) }
 
 // Idle reports whether nobody is under way.
 func (l *Lane[T]) Idle() bool { return l.busy == 0 }
-
-// Leave has others go in the place of who has been under way, in the background:
-// next is Next under the lock of the lane, and send sends a batch.
-func Leave[T any](next func() []T, send func([]T)) {
-	batch := next()
-	if batch == nil {
-		return
-	}
-	go func() {
-		for ; batch != nil; batch = next() {
-			send(batch)
-		}
-	}()
-}

@@ -52,6 +52,9 @@ func imports(t *testing.T) map[string][]string {
 		if err != nil {
 			return err
 		}
+		if found[folder] == nil {
+			found[folder] = []string{} // a package may import nothing
+		}
 		for _, spec := range file.Imports {
 			name, err := strconv.Unquote(spec.Path.Value)
 			if err != nil {

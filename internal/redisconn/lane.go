@@ -54,7 +54,15 @@ func (l *slotLane) process(ctx context.Context, cmd *once) error {
 }
 
 // leave makes place for those who wait.
-func (l *slotLane) leave() { lane.Leave(l.next, l.send) }
+func (l *slotLane) leave() {
+	if batch := l.next(); batch != nil {
+		go func() {
+			for ; batch != nil; batch = l.next() {
+				l.send(batch)
+			}
+		}()
+	}
+}
 
 // next returns who is to be sent next; where nobody waits it gives the place up
 // and returns nil.

@@ -77,13 +77,20 @@ func (j *Joint[K]) Run(ctx context.Context, sh *Shard, kind K, keys []string, ar
 		return c.common, c.own, c.err
 	}
 	j.run(ctx, at, []*call{c})
-	lane.Leave(func() []*call { return j.next(at, len(keys)) }, func(batch []*call) {
+	if batch := j.next(at, len(keys)); batch != nil {
+		go j.serve(ctx, at, batch)
+	}
+	return c.common, c.own, c.err
+}
+
+// serve runs calls that have waited, and then others, as long as any wait.
+func (j *Joint[K]) serve(ctx context.Context, at place[K], batch []*call) {
+	for ; batch != nil; batch = j.next(at, len(batch[0].keys)) {
 		j.run(ctx, at, batch)
 		for _, c := range batch {
 			close(c.done)
 		}
-	})
-	return c.common, c.own, c.err
+	}
 }
 
 // enter reports whether the call is to run now; otherwise it waits.
