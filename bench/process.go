@@ -28,7 +28,7 @@ type process struct {
 // launch starts a program with just these variables, its output in a file of its
 // name in logs, and waits until it takes connections at addr. It ends with ctx.
 func launch(ctx context.Context, logs, name, addr string, env []string, words ...string) (*process, error) {
-	output, err := os.Create(filepath.Join(logs, name+"-"+addr[strings.LastIndexByte(addr, ':')+1:]+".log"))
+	output, err := os.Create(filepath.Join(logs, name+"-"+portOf(addr)+".log"))
 	if err != nil {
 		return nil, err
 	}
@@ -101,6 +101,9 @@ func (p *process) resident() (int, error) {
 	kilobytes, err := strconv.Atoi(strings.TrimSpace(rest))
 	return kilobytes << 10, err
 }
+
+// portOf is the port of an address.
+func portOf(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
 
 // freeAddr is a loopback address that nothing listens at, with a port below
 // those that the system gives to outgoing connections.

@@ -75,7 +75,7 @@ func (s *stage) startRedis(ctx context.Context, clustered bool) (*process, error
 	if err != nil {
 		return nil, err
 	}
-	_, port, _ := net.SplitHostPort(addr)
+	port := portOf(addr)
 	dir := filepath.Join(s.b.dir, "redis-"+port)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -86,8 +86,7 @@ func (s *stage) startRedis(ctx context.Context, clustered bool) (*process, error
 		if err != nil {
 			return nil, err
 		}
-		_, busPort, _ := net.SplitHostPort(bus)
-		words = append(words, "--cluster-enabled", "yes", "--cluster-port", busPort)
+		words = append(words, "--cluster-enabled", "yes", "--cluster-port", portOf(bus))
 	}
 	return launch(ctx, s.b.logs, "redis", addr, nil, words...)
 }
@@ -158,7 +157,7 @@ func (s *stage) farebox(ctx context.Context, settings ...string) (*process, erro
 		"FAREBOX_SESSION_ISSUER=" + issuer, "FAREBOX_SESSION_AUDIENCE=" + audience,
 		"FAREBOX_SESSION_PUBLIC_KEY_FILE=" + s.b.signer.file, "FAREBOX_POLICY_FILE=" + s.b.policyFile,
 		"FAREBOX_LISTEN=" + addr, "FAREBOX_OPS_LISTEN=off", "FAREBOX_LOG_LEVEL=warn",
-		"FAREBOX_AUDIT_FILE=" + filepath.Join(s.b.logs, "audit-"+addr[strings.LastIndexByte(addr, ':')+1:]+".jsonl"),
+		"FAREBOX_AUDIT_FILE=" + filepath.Join(s.b.logs, "audit-"+portOf(addr)+".jsonl"),
 	}, settings...)
 	ops := ""
 	if s.b.profiles != "" {
@@ -196,7 +195,7 @@ func (s *stage) handwritten(ctx context.Context) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, port, _ := net.SplitHostPort(addr)
+	port := portOf(addr)
 	return s.keep(launch(ctx, s.b.logs, "handwritten", addr, []string{"NODE_ENV=production"},
 		s.b.node, s.b.handwritten, port, s.vendor.url, s.b.signer.file, issuer, audience))
 }

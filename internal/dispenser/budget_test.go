@@ -4,15 +4,11 @@ package dispenser
 
 import (
 	"context"
-	"log/slog"
 	"testing"
 	"time"
 
-	"farebox/internal/identity"
 	"farebox/internal/limit"
-	"farebox/internal/revocation"
 	"farebox/internal/secret"
-	"farebox/internal/shard"
 	vendorclient "farebox/vendor_client"
 
 	"github.com/redis/go-redis/v9"
@@ -31,36 +27,12 @@ func (i *instant) Process(_ context.Context, cmd redis.Cmder) error {
 
 // fromThePool hands out one token that lay ready, without an idempotency key.
 func fromThePool(t testing.TB) func() {
-	secrets := []secret.Text{secret.New("a secret of the deployment, of more than 32 bytes")}
-	hasher, err := identity.NewHasher(secrets)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, log := &instant{}, slog.New(slog.DiscardHandler)
-	shards, err := shard.New(shard.Config{Redis: server, Prefix: "test", State: unobserved{}, Log: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	revocations, err := revocation.New(revocation.Config{Shards: shards, Hasher: hasher, Lifetime: time.Hour, Now: time.Now, Log: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ring, err := vendorclient.NewRing(vendorclient.RingConfig{Keys: []secret.Text{secret.New("key")}, Host: "vendor.example", Now: time.Now, Log: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := New(Config{
-		Vendor: noVendor{}, VendorHost: "vendor.example", Keys: ring, Shards: shards, Revocations: revocations,
-		Secrets: secrets, Hasher: hasher, TokenLifetime: 15 * time.Minute, ReplayWindow: time.Minute, RequestTimeout: 10 * time.Second, MintTimeout: time.Second,
-		Pool: Pool{Max: 10, MaxAge: 5 * time.Minute}, MintConcurrency: 8, VendorState: unobserved{}, PoolState: unobserved{}, Now: time.Now, Log: log,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	server := &instant{}
+	d := newOver(t, server, "", time.Now, aSecret, "key")
 	t.Cleanup(func() { _ = d.Close(context.Background()) })
 	now := time.Now()
 	sealed, err := d.seal.sealPooled(vendorclient.Token{
-		Value: secret.New("sutkn_0123456789abcdef0123456789abcdef"), Type: vendorclient.RealtimeScribe, Key: ring.Keys()[0],
+		Value: secret.New("sutkn_0123456789abcdef0123456789abcdef"), Type: vendorclient.RealtimeScribe, Key: d.cfg.Keys.Keys()[0],
 	}, now)
 	if err != nil {
 		t.Fatal(err)

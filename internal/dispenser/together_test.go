@@ -40,6 +40,46 @@ func (noVendor) Mint(context.Context, vendorclient.TokenType) (vendorclient.Toke
 	panic("nothing is minted")
 }
 
+// newOver returns a dispenser that mints nothing and has its pools, of the owner,
+// at a Redis, sealed by these API keys. The caller closes it.
+func newOver(t rapid.TB, redis shard.Redis, owner string, now func() time.Time, secrets []secret.Text, keys ...string) *Dispenser {
+	t.Helper()
+	hasher, err := identity.NewHasher(secrets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	shards, err := shard.New(shard.Config{Redis: redis, Prefix: "test", Timeout: time.Minute, State: unobserved{}, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	revocations, err := revocation.New(revocation.Config{Shards: shards, Hasher: hasher, Lifetime: time.Hour, Now: now, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ofRing := vendorclient.RingConfig{Host: "vendor.example", Now: now, Log: log}
+	for _, key := range keys {
+		ofRing.Keys = append(ofRing.Keys, secret.New(key))
+	}
+	ring, err := vendorclient.NewRing(ofRing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := New(Config{
+		Vendor: noVendor{}, VendorHost: "vendor.example", Keys: ring, Shards: shards, Revocations: revocations,
+		Secrets: secrets, Hasher: hasher, TokenLifetime: 15 * time.Minute, ReplayWindow: time.Minute, RequestTimeout: 10 * time.Second, MintTimeout: time.Second,
+		Pool: Pool{Max: 10, MaxAge: 5 * time.Minute, Owner: owner}, MintConcurrency: 8,
+		VendorState: unobserved{}, PoolState: unobserved{}, Now: now, Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// aSecret is a deployment's.
+var aSecret = []secret.Text{secret.New("a secret of the deployment, of more than 32 bytes")}
+
 // claimer asks the claim script.
 type claimer struct {
 	d      *Dispenser
@@ -51,14 +91,9 @@ type claimer struct {
 	close  func()
 }
 
-const someOwner = "an owner of thirty-two character"
-
 // newClaimer returns one with a Redis of its own, which close ends.
-func newClaimer(t require, secrets ...secret.Text) *claimer {
+func newClaimer(t rapid.TB, secrets ...secret.Text) *claimer {
 	t.Helper()
-	if len(secrets) == 0 {
-		secrets = []secret.Text{secret.New("a secret of the deployment, of more than 32 bytes")}
-	}
 	mini, err := miniredis.Run()
 	if err != nil {
 		t.Fatal(err)
@@ -69,41 +104,13 @@ func newClaimer(t require, secrets ...secret.Text) *claimer {
 	}
 	c.redis.SetTime(c.now)
 	client := redis.NewClient(&redis.Options{Addr: c.redis.Addr()})
-	hasher, err := identity.NewHasher(secrets)
-	if err != nil {
-		t.Fatal(err)
-	}
-	log := slog.New(slog.DiscardHandler)
-	shards, err := shard.New(shard.Config{Redis: server{client}, Prefix: "test", Timeout: time.Minute, State: unobserved{}, Log: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := shards.All(context.Background())
+	c.d = newOver(t, server{client}, samePlace, func() time.Time { return c.now }, secrets, "key", "another")
+	c.pool = c.d.cfg.Keys.Keys()
+	all, err := c.d.cfg.Shards.All(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.shard = all[0]
-	now := func() time.Time { return c.now }
-	revocations, err := revocation.New(revocation.Config{Shards: shards, Hasher: hasher, Lifetime: time.Hour, Now: now, Log: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ring, err := vendorclient.NewRing(vendorclient.RingConfig{
-		Keys: []secret.Text{secret.New("key"), secret.New("another")}, Host: "vendor.example", Now: now, Log: log,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.pool = ring.Keys()
-	c.d, err = New(Config{
-		Vendor: noVendor{}, VendorHost: "vendor.example", Keys: ring, Shards: shards, Revocations: revocations,
-		Secrets: secrets, Hasher: hasher, TokenLifetime: 15 * time.Minute, ReplayWindow: time.Minute, RequestTimeout: 10 * time.Second, MintTimeout: time.Second,
-		Pool: Pool{Max: 10, MaxAge: 5 * time.Minute, Owner: someOwner}, MintConcurrency: 8,
-		VendorState: unobserved{}, PoolState: unobserved{}, Now: now, Log: log,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	c.close = func() {
 		_ = c.d.Close(context.Background())
 		_ = client.Close()
@@ -113,7 +120,7 @@ func newClaimer(t require, secrets ...secret.Text) *claimer {
 }
 
 // lay puts entries into the pool of a key, the oldest first.
-func (c *claimer) lay(t require, key int, owner, sealed string, age time.Duration) {
+func (c *claimer) lay(t rapid.TB, key int, owner, sealed string, age time.Duration) {
 	t.Helper()
 	entry := fmt.Sprintf("%s%016d%s", owner, c.now.Add(-age).UnixMicro(), sealed)
 	if _, err := c.redis.Push(poolKey(c.shard, c.pool[key].ID(), vendorclient.RealtimeScribe), entry); err != nil {
@@ -122,7 +129,7 @@ func (c *claimer) lay(t require, key int, owner, sealed string, age time.Duratio
 }
 
 // together has attempts of one kind decided by one run.
-func (c *claimer) together(t require, attempts ...*attempt) []decision {
+func (c *claimer) together(t rapid.TB, attempts ...*attempt) []decision {
 	t.Helper()
 	kind := c.d.store.kindOf(attempts[0], c.shard, 1, c.pool)
 	keys, args := kind.Common(nil, nil)
@@ -150,13 +157,6 @@ func (c *claimer) together(t require, attempts ...*attempt) []decision {
 		all = append(all, d)
 	}
 	return all
-}
-
-// require is what is common to tests and checks.
-type require interface {
-	Helper()
-	Fatal(...any)
-	Fatalf(string, ...any)
 }
 
 func (c *claimer) attempt(user, key, fingerprint string, limits limit.Limits) *attempt {
@@ -195,7 +195,7 @@ func TestTogetherIsAsOneAfterTheOther(t *testing.T) {
 		}
 		for i := range rapid.IntRange(0, 6).Draw(rt, "ready") {
 			key := rapid.IntRange(0, 1).Draw(rt, "pool")
-			owner := rapid.SampledFrom([]string{someOwner, someOwner, "an earlier one of thirty-two cha"}).Draw(rt, "owner")
+			owner := rapid.SampledFrom([]string{samePlace, samePlace, "an earlier one of thirty-two cha"}).Draw(rt, "owner")
 			age := rapid.SampledFrom([]time.Duration{0, time.Minute, time.Hour}).Draw(rt, "age")
 			one.lay(t, key, owner, fmt.Sprint("sealed", i), age)
 			other.lay(t, key, owner, fmt.Sprint("sealed", i), age)
@@ -250,7 +250,7 @@ func TestTogetherIsAsOneAfterTheOther(t *testing.T) {
 // A caller who comes twice in one run has what is left of the limit, not twice of it.
 func TestOneRunGrantsNoMoreThanTheLimit(t *testing.T) {
 	t.Parallel()
-	c := newClaimer(t)
+	c := newClaimer(t, aSecret...)
 	defer c.close()
 	limits := limit.Limits{PerUser: limit.Rate{Count: 2, Period: time.Minute}}
 	var outcomes []outcome
