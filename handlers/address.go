@@ -37,6 +37,10 @@ func (c clients) address(r *http.Request) string {
 	if byProxy {
 		return c.beforeProxies(r, peer).String()
 	}
+	if peer.Is4() && strings.Count(r.RemoteAddr, ":") == 1 {
+		// It is written in one way alone, which stands there.
+		return r.RemoteAddr[:strings.IndexByte(r.RemoteAddr, ':')]
+	}
 	return peer.String()
 }
 
@@ -70,13 +74,12 @@ func (c clients) trusted(address netip.Addr) bool {
 // parseAddress reads an address, with or without a port. A zone, which means
 // something on one machine only, is left out.
 func parseAddress(text string) (netip.Addr, bool) {
-	address, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"))
+	withPort, err := netip.ParseAddrPort(text)
+	address := withPort.Addr()
 	if err != nil {
-		withPort, err := netip.ParseAddrPort(text)
-		if err != nil {
+		if address, err = netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]")); err != nil {
 			return netip.Addr{}, false
 		}
-		address = withPort.Addr()
 	}
 	return address.Unmap().WithZone(""), true
 }

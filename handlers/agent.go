@@ -3,6 +3,8 @@ package handlers
 import (
 	"context"
 	"errors"
+	"net/http"
+	"time"
 
 	"farebox/internal/dispenser"
 	"farebox/internal/policy"
@@ -50,60 +52,68 @@ func (s *server) signedURL(c echo.Context) error {
 	mint := func(ctx context.Context, agentID, _ string) (vendorclient.Credential, error) {
 		return s.Agents.SignedURL(ctx, agentID)
 	}
-	return s.handOut(c, s.askAgent(signedURLType, mint), func(_ echo.Context, grant dispenser.Grant) any {
-		at, in := s.expiry(grant)
-		return signedURLBody{SignedURL: grant.Token.Reveal(), ExpiresAt: at, ExpiresIn: in}
+	a := arrivalOf(c)
+	ask, err := askAgent(a, signedURLType, mint)
+	grant, err := s.handOut(a, ask, err)
+	if err != nil {
+		return err
+	}
+	return a.JSON(http.StatusOK, signedURLBody{
+		SignedURL: grant.Token.Reveal(), ExpiresAt: expiresAt(grant).Format(time.RFC3339), ExpiresIn: s.expiresIn(grant),
 	})
 }
 
 // conversationToken is GET /v1/convai/conversation/token.
 func (s *server) conversationToken(c echo.Context) error {
-	return s.handOut(c, s.askAgent(conversationTokenType, s.Agents.ConversationToken), func(_ echo.Context, grant dispenser.Grant) any {
-		return conversationTokenBody{Token: grant.Token.Reveal(), ConversationID: grant.ConversationID}
-	})
+	a := arrivalOf(c)
+	ask, err := askAgent(a, conversationTokenType, s.Agents.ConversationToken)
+	grant, err := s.handOut(a, ask, err)
+	if err != nil {
+		return err
+	}
+	return a.JSON(http.StatusOK, conversationTokenBody{Token: grant.Token.Reveal(), ConversationID: grant.ConversationID})
 }
 
-// askAgent reads requests for what mint makes. Of the query only the agent
+// askAgent reads a request for what mint makes. Of the query only the agent
 // counts: the rest goes nowhere, so that nobody can take another's name, or have
 // an address signed for more than one use.
-func (s *server) askAgent(
-	name string, mint func(ctx context.Context, agentID, participant string) (vendorclient.Credential, error),
-) func(echo.Context, *telemetry.Entry) (ask, error) {
-	return func(c echo.Context, entry *telemetry.Entry) (ask, error) {
-		entry.Type = name
-		query, err := parseQuery(c.Request())
-		if err != nil {
-			return ask{}, err
-		}
-		ids := query["agent_id"]
-		if len(ids) != 1 || !policy.GoodAgentID(ids[0]) {
-			return ask{}, malformed("The query must have agent_id once, of 1 to 128 visible ASCII characters.")
-		}
-		agentID := ids[0]
-		return ask{
-			decide: func(caller policy.Caller) (policy.Decision, error) {
-				decision, err := s.Policy.DecideAgent(caller, agentID)
-				// An id that nobody has named may be anything, and is not written down.
-				var refused *policy.Refusal
-				if !errors.As(err, &refused) || refused.Cause != policy.NotNamed {
-					entry.Agent = agentID
-				}
-				if err != nil {
-					return decision, forbidden(problem.AgentNotAllowed, err)
-				}
-				return decision, nil
-			},
-			complete: func(req *dispenser.Request) {
-				participant := entry.SubjectHash
-				req.Bespoke = &dispenser.Bespoke{
-					// Both endpoints share an agent's limits.
-					Name:     "agent:" + agentID,
-					Lifetime: vendorclient.SignedURLLifetime, // a token's is not known
-					Mint: func(ctx context.Context) (vendorclient.Credential, error) {
-						return mint(ctx, agentID, participant)
-					},
-				}
-			},
-		}, nil
+func askAgent(
+	a *arrival, name string, mint func(ctx context.Context, agentID, participant string) (vendorclient.Credential, error),
+) (ask, error) {
+	asked := ask{name: name, mint: mint}
+	query, err := parseQuery(a.Request())
+	if err != nil {
+		return asked, err
+	}
+	ids := query["agent_id"]
+	if len(ids) != 1 || !policy.GoodAgentID(ids[0]) {
+		return asked, malformed("The query must have agent_id once, of 1 to 128 visible ASCII characters.")
+	}
+	asked.agentID = ids[0]
+	return asked, nil
+}
+
+func (s *server) decideAgent(caller policy.Caller, agentID string, entry *telemetry.Entry) (policy.Decision, error) {
+	decision, err := s.Policy.DecideAgent(caller, agentID)
+	// An id that nobody has named may be anything, and is not written down.
+	var refused *policy.Refusal
+	if !errors.As(err, &refused) || refused.Cause != policy.NotNamed {
+		entry.Agent = agentID
+	}
+	if err != nil {
+		return decision, forbidden(problem.AgentNotAllowed, err)
+	}
+	return decision, nil
+}
+
+// bespoke is what an agent's credential is made as.
+func bespoke(ask ask, participant string) *dispenser.Bespoke {
+	return &dispenser.Bespoke{
+		// Both endpoints share an agent's limits.
+		Name:     "agent:" + ask.agentID,
+		Lifetime: vendorclient.SignedURLLifetime, // a token's is not known
+		Mint: func(ctx context.Context) (vendorclient.Credential, error) {
+			return ask.mint(ctx, ask.agentID, participant)
+		},
 	}
 }

@@ -9,24 +9,22 @@ import (
 	"farebox/internal/limit"
 	"farebox/internal/problem"
 	"farebox/session"
-
-	"github.com/labstack/echo/v4"
 )
 
 // principal verifies the caller's session.
-func (s *server) principal(c echo.Context) (*session.Principal, error) {
-	raw, err := s.credential(c.Request())
+func (s *server) principal(a *arrival) (*session.Principal, error) {
+	raw, err := s.credential(a.Request())
 	if err != nil {
 		return nil, err
 	}
-	state, suspect := s.failures.suspect(clientOf(c))
+	state, suspect := s.failures.suspect(a.client)
 	verify := s.Verifier.Verify
 	if suspect {
 		verify = s.Verifier.VerifySuspect
 	}
-	principal, err := verify(c.Request().Context(), raw)
-	if errors.Is(err, session.ErrInvalid) && s.failures.charge(clientOf(c)) {
-		s.Log.Warn("many sessions that are not accepted come from one address; if it is a proxy's, name it in FAREBOX_TRUSTED_PROXIES", "client", clientOf(c))
+	principal, err := verify(a.Request().Context(), raw)
+	if errors.Is(err, session.ErrInvalid) && s.failures.charge(a.client) {
+		s.Log.Warn("many sessions that are not accepted come from one address; if it is a proxy's, name it in FAREBOX_TRUSTED_PROXIES", "client", a.client)
 	}
 	if suspect && errors.Is(err, session.ErrInvalid) {
 		return nil, tooManyFailures(state, err)

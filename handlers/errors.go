@@ -25,11 +25,11 @@ const (
 	retryOperator = 30 * time.Second // operators have to mend something first
 )
 
-// answerError is Echo's error handler: it maps, answers and logs an error once.
-func (s *server) answerError(err error, c echo.Context) {
+// answerError maps, answers and logs an error once.
+func (s *server) answerError(err error, a *arrival) {
 	p := toRefusal(err)
-	s.logProblem(c, p)
-	answer(c, p)
+	s.logProblem(a, p)
+	answer(a, p)
 }
 
 // answer writes p, unless something was answered before.
@@ -41,7 +41,7 @@ func answer(c echo.Context, p *refusal) {
 	p.Write(c.Response(), c.Request())
 }
 
-func (s *server) logProblem(c echo.Context, p *refusal) {
+func (s *server) logProblem(a *arrival, p *refusal) {
 	level := slog.LevelDebug
 	var byPolicy *policy.Refusal
 	var byVendor *vendorclient.Error
@@ -56,7 +56,7 @@ func (s *server) logProblem(c echo.Context, p *refusal) {
 	case p.StatusCode() >= http.StatusInternalServerError || p.Code == problem.OriginNotAllowed:
 		level = slog.LevelWarn
 	}
-	s.Log.Log(c.Request().Context(), level, "request refused", "request_id", requestID(c), "code", string(p.Code), "error", p.Error())
+	s.Log.Log(a.Request().Context(), level, "request refused", "request_id", a.requestID, "code", string(p.Code), "error", p.Error())
 }
 
 // toRefusal is the one table from errors to answers.

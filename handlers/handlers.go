@@ -123,8 +123,7 @@ func New(cfg Config) (http.Handler, error) {
 	s := &server{Config: cfg, origins: origins{list: cfg.Origins, public: cfg.PublicURL}, failures: newFailures(cfg.Now), published: published}
 	e := newEcho()
 	e.IPExtractor = clients{proxies: cfg.TrustedProxies, header: cfg.ClientIPHeader}.address
-	e.HTTPErrorHandler = s.answerError
-	e.Use(s.observe, s.recoverPanic, secureHeaders, s.cors, s.guard, s.boundHeaders)
+	e.Use(s.edge)
 
 	e.POST("/v1/single-use-token/:token_type", s.token)
 	e.GET("/v1/convai/conversation/get-signed-url", s.signedURL)

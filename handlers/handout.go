@@ -10,52 +10,53 @@ import (
 
 	"farebox/internal/dispenser"
 	"farebox/internal/policy"
+	"farebox/internal/problem"
 	"farebox/internal/telemetry"
 	"farebox/session"
-
-	"github.com/labstack/echo/v4"
+	vendorclient "farebox/vendor_client"
 )
 
-// ask is what one request asks for.
+// ask is what one request asks for: a single-use token, or a credential of an
+// agent's.
 type ask struct {
-	// decide asks the policy. An error is a refusal.
-	decide func(policy.Caller) (policy.Decision, error)
-	// complete adds what is asked for to the caller's request.
-	complete func(*dispenser.Request)
+	name    string                 // in the audit; "" where it is not known
+	token   vendorclient.TokenType // "" for an agent's
+	agentID string
+	mint    func(ctx context.Context, agentID, participant string) (vendorclient.Credential, error)
 }
 
-// handOut answers a request for a credential, and records how it ended. read
-// finds out what is asked for, before anybody is known; body is the answer's.
-func (s *server) handOut(
-	c echo.Context,
-	read func(echo.Context, *telemetry.Entry) (ask, error),
-	body func(echo.Context, dispenser.Grant) any,
-) error {
+// handOut serves what was read of a request, or, where it could not be read, what
+// is wrong with it; and records how it ended. The headers of the answer are set
+// then, and its body is the caller's to write.
+func (s *server) handOut(a *arrival, ask ask, unread error) (dispenser.Grant, error) {
 	entry := telemetry.Entry{
-		Event: telemetry.EventRefused, RequestID: requestID(c), Client: clientOf(c),
+		Event: telemetry.EventRefused, RequestID: a.requestID, Client: a.client, Type: ask.name,
 	}
-	grant, err := s.dispense(c, &entry, read)
+	grant, err := dispenser.Grant{}, unread
+	if err == nil {
+		grant, err = s.dispense(a, &entry, ask)
+	}
 	if err != nil {
 		refused := toRefusal(err)
 		entry.Outcome = outcome(refused)
 		if !refused.quiet {
 			s.Observer.Refused(entry.Type, string(refused.Code), refused.Code.Blame())
 		}
-		s.Audit.Record(c.Request().Context(), entry)
-		return refused
+		s.Audit.Record(a.Request().Context(), entry)
+		return dispenser.Grant{}, refused
 	}
 	entry.Event, entry.Outcome, entry.Source, entry.Token = telemetry.EventDispensed, "ok", string(grant.Source), grant.Token
-	s.Audit.Record(c.Request().Context(), entry)
+	s.Audit.Record(a.Request().Context(), entry)
 	s.Observer.Dispensed(entry.Type, entry.Source)
 
-	h := c.Response().Header()
+	h := a.Response().Header()
 	h["Cache-Control"] = noStore
 	h["Pragma"] = noCache
 	setRateLimit(h, grant.Limits)
 	if grant.Source == dispenser.SourceReplay {
 		h.Set("Idempotent-Replayed", "true")
 	}
-	return c.JSON(http.StatusOK, body(c, grant))
+	return grant, nil
 }
 
 // outcome is a refusal in the audit. A caller who hung up was refused nothing.
@@ -68,53 +69,78 @@ func outcome(r *refusal) string {
 
 // dispense is the one way of a request: shape, session, policy, dispenser. It
 // notes in entry what becomes known on the way.
-func (s *server) dispense(c echo.Context, entry *telemetry.Entry, read func(echo.Context, *telemetry.Entry) (ask, error)) (dispenser.Grant, error) {
-	r := c.Request()
-	ask, err := read(c, entry)
-	if err != nil {
-		return dispenser.Grant{}, err
-	}
+func (s *server) dispense(a *arrival, entry *telemetry.Entry, ask ask) (dispenser.Grant, error) {
+	r := a.Request()
 	key, err := idempotencyKey(r)
 	if err != nil {
 		return dispenser.Grant{}, err
 	}
 	// The vendor's endpoints take no body; what a client sends all the same is
 	// read, so that the connection can be used again.
-	if err := discardBody(c.Response(), r); err != nil {
+	if err := discardBody(a.Response(), r); err != nil {
 		return dispenser.Grant{}, err
 	}
-	principal, err := s.principal(c)
+	principal, err := s.principal(a)
 	if err != nil {
 		return dispenser.Grant{}, err
 	}
-	entry.SubjectHash = s.Hasher.Subject(principal.Issuer, principal.Subject)
-	entry.SessionHash = s.Hasher.Session(principal.Issuer, principal.SessionID)
-	decision, err := ask.decide(asCaller(principal))
+	of := s.acquaintanceOf(principal)
+	entry.SubjectHash, entry.SessionHash = of.subjectHash, of.sessionHash
+	decision, err := s.decide(principal, ask, entry)
 	if err != nil {
 		return dispenser.Grant{}, err
 	}
-	ctx, cancel := context.WithTimeout(telemetry.WithRequestID(r.Context(), entry.RequestID), s.RequestTimeout)
-	defer cancel()
 	req := dispenser.Request{
 		Issuer: principal.Issuer, Subject: principal.Subject,
-		SessionID: principal.SessionID, TokenID: principal.ID, IssuedAt: principal.IssuedAt,
-		Limits:         decision.Limits,
-		IdempotencyKey: key, Fingerprint: fingerprint(r),
+		SessionID: principal.SessionID, TokenID: principal.ID, IssuedAt: principal.IssuedAt, Memo: &of.memo,
+		Type: ask.token, Limits: decision.Limits,
 	}
-	ask.complete(&req)
+	if ask.token == "" {
+		req.Bespoke = bespoke(ask, of.subjectHash)
+	}
+	if key != "" {
+		req.IdempotencyKey, req.Fingerprint = key, fingerprint(r)
+	}
+	ctx := &patience{parent: r.Context(), requestID: a.requestID, until: time.Now().Add(s.RequestTimeout)}
+	defer ctx.end()
 	return s.Dispenser.Dispense(ctx, req)
 }
 
-// expiry is when a grant ends: RFC 3339 in UTC, and in how many whole seconds.
-func (s *server) expiry(grant dispenser.Grant) (at string, in int64) {
-	at = grant.ExpiresAt.UTC().Truncate(time.Second).Format(time.RFC3339)
-	return at, int64(grant.ExpiresAt.Sub(s.Now()) / time.Second)
+// decide asks the policy, and answers its refusals.
+func (s *server) decide(p *session.Principal, ask ask, entry *telemetry.Entry) (policy.Decision, error) {
+	caller := policy.Caller{Issuer: p.Issuer, Subject: p.Subject, Scopes: p.Scopes, Claims: p.Claims}
+	if ask.token == "" {
+		return s.decideAgent(caller, ask.agentID, entry)
+	}
+	decision, err := s.Policy.DecideToken(caller, string(ask.token))
+	if err != nil {
+		return decision, forbidden(problem.TokenTypeNotAllowed, err)
+	}
+	return decision, nil
 }
 
-// asCaller is a session as the policy sees it.
-func asCaller(p *session.Principal) policy.Caller {
-	return policy.Caller{Issuer: p.Issuer, Subject: p.Subject, Scopes: p.Scopes, Claims: p.Claims}
+// acquaintance is what a session is known by, worked out once.
+type acquaintance struct {
+	subjectHash, sessionHash string // in the audit
+	memo                     dispenser.Memo
 }
+
+func (s *server) acquaintanceOf(p *session.Principal) *acquaintance {
+	if of, known := p.Attached().(*acquaintance); known {
+		return of
+	}
+	of := &acquaintance{subjectHash: s.Hasher.Subject(p.Issuer, p.Subject), sessionHash: s.Hasher.Session(p.Issuer, p.SessionID)}
+	p.Attach(of)
+	return of
+}
+
+// expiresIn is in how many seconds a grant ends, rounded down.
+func (s *server) expiresIn(grant dispenser.Grant) int64 {
+	return int64(grant.ExpiresAt.Sub(s.Now()) / time.Second)
+}
+
+// expiresAt is when a grant ends, in UTC: as RFC 3339 it has whole seconds.
+func expiresAt(grant dispenser.Grant) time.Time { return grant.ExpiresAt.UTC().Truncate(time.Second) }
 
 func parseQuery(r *http.Request) (url.Values, error) {
 	if r.URL.RawQuery == "" {
@@ -128,6 +154,9 @@ func parseQuery(r *http.Request) (url.Values, error) {
 }
 
 func discardBody(w http.ResponseWriter, r *http.Request) error {
+	if r.Body == http.NoBody {
+		return nil
+	}
 	_, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError
 	if err == nil || errors.As(err, &tooLarge) {

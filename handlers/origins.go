@@ -8,8 +8,6 @@ import (
 	"strings"
 
 	"farebox/internal/problem"
-
-	"github.com/labstack/echo/v4"
 )
 
 // origins are those that browsers may call from.
@@ -64,37 +62,37 @@ const (
 
 // cors lets pages of listed origins call and read, errors too. Preflights are
 // answered here, without a session.
-func (s *server) cors(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		if s.published[c.Path()] != nil {
-			return next(c) // its handler lets every origin read it
-		}
-		r, h := c.Request(), c.Response().Header()
-		h.Add("Vary", "Origin")
-		origin := r.Header.Get("Origin")
-		preflight := r.Method == http.MethodOptions && origin != "" && r.Header.Get("Access-Control-Request-Method") != ""
-		allowed, exact := s.origins.listed(origin)
-		switch {
-		case origin == "":
-		case allowed:
-			h.Set("Access-Control-Allow-Origin", origin)
-			h.Set("Access-Control-Expose-Headers", corsExposedHeaders)
-			if exact {
-				h.Set("Access-Control-Allow-Credentials", "true")
-			}
-		case preflight:
-			return failWith(problem.OriginNotAllowed, s.origins.refused(r))
-		case !s.origins.same(origin, r):
-			s.Log.WarnContext(r.Context(), "origin not allowed", "request_id", requestID(c), "error", s.origins.refused(r).Error())
-		}
-		if !preflight {
-			return next(c)
-		}
-		h.Set("Access-Control-Allow-Methods", "GET, POST")
-		h.Set("Access-Control-Allow-Headers", corsRequestHeaders)
-		h.Set("Access-Control-Max-Age", "7200")
-		return c.NoContent(http.StatusNoContent)
+func (s *server) cors(a *arrival) (answered bool, err error) {
+	if s.published[a.Path()] != nil {
+		return false, nil // its handler lets every origin read it
 	}
+	r, h := a.Request(), a.Response().Header()
+	h["Vary"] = byOrigin
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return false, nil
+	}
+	preflight := r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
+	allowed, exact := s.origins.listed(origin)
+	switch {
+	case allowed:
+		h.Set("Access-Control-Allow-Origin", origin)
+		h.Set("Access-Control-Expose-Headers", corsExposedHeaders)
+		if exact {
+			h.Set("Access-Control-Allow-Credentials", "true")
+		}
+	case preflight:
+		return false, failWith(problem.OriginNotAllowed, s.origins.refused(r))
+	case !s.origins.same(origin, r):
+		s.Log.WarnContext(r.Context(), "origin not allowed", "request_id", a.requestID, "error", s.origins.refused(r).Error())
+	}
+	if !preflight {
+		return false, nil
+	}
+	h.Set("Access-Control-Allow-Methods", "GET, POST")
+	h.Set("Access-Control-Allow-Headers", corsRequestHeaders)
+	h.Set("Access-Control-Max-Age", "7200")
+	return true, a.NoContent(http.StatusNoContent)
 }
 
 // serialized reports whether an origin is as browsers write it (RFC 6454, 6.2): scheme

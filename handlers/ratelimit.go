@@ -23,8 +23,8 @@ func setRateLimit(h http.Header, states []limit.State) {
 	}
 	if len(policies) > 0 {
 		// As net/http writes these names; it would have to find that out each time.
-		h["Ratelimit-Policy"] = []string{string(policies)}
-		h["Ratelimit"] = []string{string(left)}
+		both := [...]string{string(policies), string(left)}
+		h["Ratelimit-Policy"], h["Ratelimit"] = both[:1:1], both[1:]
 	}
 }
 

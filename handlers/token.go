@@ -1,55 +1,58 @@
 package handlers
 
 import (
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
 	"farebox/internal/dispenser"
-	"farebox/internal/policy"
+	"farebox/internal/jsontext"
 	"farebox/internal/problem"
-	"farebox/internal/telemetry"
 	vendorclient "farebox/vendor_client"
 
 	"github.com/labstack/echo/v4"
 )
 
-// tokenBody is the answer's JSON.
-type tokenBody struct {
-	Token            string                 `json:"token"`
-	TokenType        vendorclient.TokenType `json:"token_type"`
-	ExpiresAt        string                 `json:"expires_at"` // RFC 3339, UTC, whole seconds
-	ExpiresIn        int64                  `json:"expires_in"` // whole seconds, rounded down
-	BaseURL          string                 `json:"base_url"`
-	WebSocketBaseURL string                 `json:"websocket_base_url"`
-	TokenParameter   string                 `json:"token_parameter"`
-}
-
 // token is POST /v1/single-use-token/{token_type}.
 func (s *server) token(c echo.Context) error {
-	return s.handOut(c, s.askToken, func(c echo.Context, grant dispenser.Grant) any {
-		base, webSocketBase := s.Addresses(c.Request())
-		at, in := s.expiry(grant)
-		return tokenBody{
-			Token: grant.Token.Reveal(), TokenType: grant.Type, ExpiresAt: at, ExpiresIn: in,
-			BaseURL: base, WebSocketBaseURL: webSocketBase, TokenParameter: grant.Type.Parameter(),
-		}
-	})
+	a := arrivalOf(c)
+	ask, err := askToken(a)
+	grant, err := s.handOut(a, ask, err)
+	if err != nil {
+		return err
+	}
+	body := bodies.Get().(*[]byte)
+	defer bodies.Put(body)
+	*body = s.appendToken((*body)[:0], a.Request(), grant)
+	a.Response().Header()["Content-Type"] = asJSON
+	a.Response().WriteHeader(http.StatusOK)
+	_, err = a.Response().Write(*body)
+	return err
 }
 
-func (s *server) askToken(c echo.Context, entry *telemetry.Entry) (ask, error) {
-	tokenType, ok := vendorclient.ParseTokenType(c.Param("token_type"))
+// bodies are of answers that were written.
+var bodies = sync.Pool{New: func() any { return new([]byte) }}
+
+// appendToken appends the answer's JSON. There is one a request, so it is written
+// without reflection.
+func (s *server) appendToken(to []byte, r *http.Request, grant dispenser.Grant) []byte {
+	base, webSocketBase := s.Addresses(r)
+	to = jsontext.AppendString(append(to, `{"token":`...), grant.Token.Reveal())
+	to = jsontext.AppendString(append(to, `,"token_type":`...), string(grant.Type))
+	to = expiresAt(grant).AppendFormat(append(to, `,"expires_at":"`...), time.RFC3339)
+	to = strconv.AppendInt(append(to, `","expires_in":`...), s.expiresIn(grant), 10)
+	to = jsontext.AppendString(append(to, `,"base_url":`...), base)
+	to = jsontext.AppendString(append(to, `,"websocket_base_url":`...), webSocketBase)
+	to = jsontext.AppendString(append(to, `,"token_parameter":`...), grant.Type.Parameter())
+	return append(to, "}\n"...)
+}
+
+func askToken(a *arrival) (ask, error) {
+	tokenType, ok := vendorclient.ParseTokenType(a.Param("token_type"))
 	if !ok {
 		return ask{}, fail(problem.UnknownTokenType)
 	}
-	entry.Type = string(tokenType)
-	if _, err := parseQuery(c.Request()); err != nil {
-		return ask{}, err
-	}
-	return ask{
-		decide: func(caller policy.Caller) (policy.Decision, error) {
-			decision, err := s.Policy.DecideToken(caller, string(tokenType))
-			if err != nil {
-				return decision, forbidden(problem.TokenTypeNotAllowed, err)
-			}
-			return decision, nil
-		},
-		complete: func(req *dispenser.Request) { req.Type = tokenType },
-	}, nil
+	_, err := parseQuery(a.Request())
+	return ask{name: string(tokenType), token: tokenType}, err
 }

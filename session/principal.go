@@ -3,9 +3,13 @@
 // only as far as the configuration already says it.
 package session
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
-// Principal is a verified caller. It is immutable.
+// Principal is a verified caller. It is immutable, save for what is attached to
+// it, and safe for concurrent use.
 type Principal struct {
 	Issuer, Subject string
 	SessionID       string // "" where there is none
@@ -16,4 +20,14 @@ type Principal struct {
 	Claims map[string]any
 	// Scopes are those of scope (RFC 8693, 4.2) or scp.
 	Scopes []string
+
+	attached atomic.Value
 }
+
+// Attach keeps with p what was worked out of it, so that it is worked out once as
+// long as the session is remembered. All attach values of one type; the last one
+// stays. Its room is reckoned in with the principal's, for some 500 bytes of it.
+func (p *Principal) Attach(value any) { p.attached.Store(value) }
+
+// Attached is what was attached last; nil for nothing.
+func (p *Principal) Attached() any { return p.attached.Load() }

@@ -229,3 +229,31 @@ func TestSuspectsShareOneProcessorAndNeverWaitForKeys(t *testing.T) {
 		t.Errorf("%d suspects were checked at once", most)
 	}
 }
+
+func TestWhatIsAttachedIsThereAsLongAsTheSessionIsRemembered(t *testing.T) {
+	t.Parallel()
+	keys := newCounted("TEST-ATTACHED")
+	v := verifier(t, keys)
+	raw := keys.sign(t, nil)
+	first, err := v.Verify(t.Context(), raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := first.Attached(); got != nil {
+		t.Errorf("%v is attached to a session that is new", got)
+	}
+	first.Attach("a note")
+	again, err := v.Verify(t.Context(), raw)
+	if err != nil || again.Attached() != "a note" {
+		t.Error(again.Attached(), err)
+	}
+	other, err := v.Verify(t.Context(), keys.sign(t, map[string]any{"sub": "another"}))
+	if err != nil || other.Attached() != nil {
+		t.Error(other.Attached(), err)
+	}
+	keys.key.Add(1)
+	renewed, err := v.Verify(t.Context(), raw)
+	if err != nil || renewed.Attached() != nil {
+		t.Error("what was known under a key that is gone is known still", err)
+	}
+}

@@ -2,6 +2,7 @@ package dispenser
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"farebox/internal/limit"
@@ -78,15 +79,15 @@ func (s *store) kindOf(a *attempt, sh *shard.Shard, n int, pools []*vendorclient
 	}
 }
 
-// own are the keys and arguments of one attempt of the kind.
+// own are the keys and arguments of one attempt of the kind. Neither is to be
+// changed.
 func (k claimKind) own(a *attempt) (keys []string, args []any) {
-	keys = make([]string, 0, 2*k.callers+k.marks+1)
-	keys = a.marks.AppendKeys(appendUserKeys(keys, k.shard, a), k.shard)
+	keys = a.keysAt(k.shard, a.name())
 	if !k.keyed {
-		return keys, []any{a.marks.Issued()}
+		return keys, a.issued
 	}
-	keys = append(append(keys, attemptKeys(k.shard, a)...), failureKey(k.shard, a.waitingOn))
-	return keys, []any{a.marks.Issued(), a.claim, a.fingerprint, a.useless}
+	keys = append(slices.Concat(keys, attemptKeys(k.shard, a)), failureKey(k.shard, a.waitingOn))
+	return keys, []any{a.issued[0], a.claim, a.fingerprint, a.useless}
 }
 
 // Common implements shard.Kind.
@@ -217,7 +218,7 @@ func (s *store) release(ctx context.Context, a *attempt, d decision, cause error
 		return err
 	}
 	sh := shard.At(shards, a.spread)
-	keys := []string{globalKey(sh), userKey(sh, a.callers[0], a)}
+	keys := []string{globalKey(sh), userKey(sh, a.callers[0], a.name())}
 	if a.keyed() {
 		keys = append(keys, attemptKeys(sh, a)[0], failureKey(sh, a.claim))
 	}
@@ -234,16 +235,7 @@ func (s *store) release(ctx context.Context, a *attempt, d decision, cause error
 func globalKey(sh *shard.Shard) string                { return sh.Key("g") }
 func failureKey(sh *shard.Shard, claim string) string { return sh.Key("f:" + claim) }
 
-func userKey(sh *shard.Shard, caller string, a *attempt) string {
-	return sh.Key("u:" + caller + ":" + a.name())
-}
-
-func appendUserKeys(keys []string, sh *shard.Shard, a *attempt) []string {
-	for _, caller := range a.callers {
-		keys = append(keys, userKey(sh, caller, a))
-	}
-	return keys
-}
+func userKey(sh *shard.Shard, caller, name string) string { return sh.Key("u:" + caller + ":" + name) }
 
 func attemptKeys(sh *shard.Shard, a *attempt) []string {
 	keys := make([]string, len(a.keys))

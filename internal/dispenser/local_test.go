@@ -14,8 +14,8 @@ func TestADayIsCountedHereByCallerAndType(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 9, 21, 23, 0, 0, 0, time.UTC)
 	l := newLocalLimits(func() time.Time { return now })
-	by := func(caller string, of vendorclient.TokenType) *attempt {
-		return &attempt{Request: Request{Type: of, Limits: limit.Limits{PerUserDaily: 2}}, callers: []string{caller}}
+	by := func(name string, of vendorclient.TokenType) *attempt {
+		return &attempt{Request: Request{Type: of, Limits: limit.Limits{PerUserDaily: 2}}, caller: &caller{callers: []string{name}}}
 	}
 	ada, other, neighbour := by("ada", vendorclient.RealtimeScribe), by("ada", vendorclient.BatchScribe), by("bob", vendorclient.RealtimeScribe)
 	steps := []struct {

@@ -11,9 +11,7 @@ import (
 	"time"
 
 	"farebox/internal/limit"
-	"farebox/internal/revocation"
 	"farebox/internal/secret"
-	"farebox/internal/shard"
 	vendorclient "farebox/vendor_client"
 )
 
@@ -24,6 +22,7 @@ type Request struct {
 	// ended by; the zero value where it has none.
 	SessionID, TokenID string
 	IssuedAt           time.Time
+	Memo               *Memo // of the session; nil where none is kept
 	// Type is of the single-use token that is asked for; Bespoke is what is asked
 	// for in its place, nil where it is such a token.
 	Type    vendorclient.TokenType
@@ -108,9 +107,7 @@ func newLimitError(name limit.Name, states []limit.State) *LimitError {
 // attempt is a Request as the store knows it.
 type attempt struct {
 	Request
-	spread      uint32   // which shard is the caller's
-	callers     []string // the caller's hashes, one a secret
-	marks       revocation.Marks
+	*caller
 	keys        []string // the idempotency key's hashes, one a secret; nil without one
 	fingerprint string
 	claim       string // this request's own claim id; "" without a key
@@ -125,13 +122,7 @@ type attempt struct {
 func (a *attempt) keyed() bool { return a.claim != "" }
 
 func (d *Dispenser) newAttempt(req Request) *attempt {
-	a := &attempt{
-		Request: req, spread: shard.Spread("caller", req.Issuer, req.Subject),
-		callers: d.cfg.Hasher.Sums("caller", req.Issuer, req.Subject),
-		marks: d.cfg.Revocations.MarksOf(revocation.Session{
-			Issuer: req.Issuer, Subject: req.Subject, ID: req.SessionID, TokenID: req.TokenID, IssuedAt: req.IssuedAt,
-		}),
-	}
+	a := &attempt{Request: req, caller: d.callerOf(&req)}
 	if req.IdempotencyKey != "" {
 		a.keys = d.cfg.Hasher.Sums("attempt", req.Issuer, req.Subject, req.IdempotencyKey)
 		sum := sha256.Sum256([]byte(req.Fingerprint))
