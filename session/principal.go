@@ -26,7 +26,7 @@ type Principal struct {
 
 // Attach keeps with p what was worked out of it, so that it is worked out once as
 // long as the session is remembered. All attach values of one type; the last one
-// stays. Its room is reckoned in with the principal's, for some 500 bytes of it.
+// stays. Its room is reckoned in with the principal's, for some 750 bytes of it.
 func (p *Principal) Attach(value any) { p.attached.Store(value) }
 
 // Attached is what was attached last; nil for nothing.

@@ -7,11 +7,11 @@ import (
 	"farebox/internal/recent"
 )
 
-// defaultMemory is small, so that a replica fits into 64 MiB. Five eighths are
-// for what 2,000 JWTs said, or twice as many, whose owners come again soon. The
-// rest is for 110,000 signatures that were good, or twice as many: what it takes
-// to remember one is a sixtieth.
-const defaultMemory = 13 << 20
+// defaultMemory is small, so that a replica fits into 64 MiB. Two thirds are for
+// what 2,000 JWTs said, or twice as many, whose owners come again soon. The rest
+// is for 100,000 signatures that were good, or twice as many: what it takes to
+// remember one is a hundredth.
+const defaultMemory = 14 << 20
 
 // memory remembers what JWTs that were verified said. It keeps their SHA-256,
 // never them, and drops those that were not asked for of late when it is full.
@@ -50,8 +50,8 @@ func (m *memory) find(hash jwtHash, keys KeySource) (*Principal, bool) {
 // keep remembers that a JWT of this hash and length was verified by key.
 func (m *memory) keep(hash jwtHash, length int, p *Principal, alg string, key Key) {
 	// Measured with claims of common providers: decoded, they take three to four
-	// times the JWT's own length.
-	const fixed, perByte = 256, 4
+	// times the JWT's own length. What is attached takes the most of the rest.
+	const fixed, perByte = 1000, 4
 	m.verified.Put(hash, verdict{
 		principal: p, alg: alg, thumbprint: key.Thumbprint, weight: fixed + perByte*length,
 	})

@@ -16,7 +16,7 @@ type Config struct {
 	SessionIDClaim string              // "": sid
 	Leeway         time.Duration       // clock tolerance for exp, nbf and iat
 	MaxLifetime    time.Duration       // a JWT with more left is refused; required
-	Memory         int                 // about how many bytes remembered JWTs may take; 0: 13 MiB
+	Memory         int                 // about how many bytes remembered JWTs may take; 0: 14 MiB
 	Keys           KeySource
 	Now            func() time.Time
 	Observer       Observer // nil: nobody is told
@@ -59,7 +59,7 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 	if cfg.Observer == nil {
 		cfg.Observer = unobserved{}
 	}
-	whole := cfg.Memory / 8 * 5
+	whole := cfg.Memory / 3 * 2
 	return &Verifier{
 		cfg:    cfg,
 		memory: newMemory(whole, cfg.MaxLifetime, cfg.Now), checked: newChecked(cfg.Memory-whole, cfg.MaxLifetime, cfg.Now),
