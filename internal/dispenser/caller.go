@@ -23,11 +23,12 @@ type caller struct {
 	made    atomic.Pointer[callerKeys]
 }
 
-// callerKeys are where a caller's own is kept.
+// callerKeys are where a caller's own is kept under a name.
 type callerKeys struct {
-	at   *shard.Shard
-	name string // of what has limits of its own
-	keys []string
+	at    *shard.Shard
+	name  string // of what has limits of its own
+	keys  []string
+	local digest // where it is counted here
 }
 
 // callerOf returns who asks, out of the request's Memo where it is known.
@@ -51,6 +52,14 @@ func (d *Dispenser) callerOf(r *Request) *caller {
 	return who
 }
 
+// localKey is where what a caller uses under a name is counted here.
+func (c *caller) localKey(name string) digest {
+	if known := c.made.Load(); known != nil && known.name == name {
+		return known.local
+	}
+	return digestOf(c.callers[0], name)
+}
+
 // keysAt are the caller's states under a name, one a secret, and where it would
 // stand that the session was ended. They are not to be changed.
 func (c *caller) keysAt(sh *shard.Shard, name string) []string {
@@ -63,6 +72,6 @@ func (c *caller) keysAt(sh *shard.Shard, name string) []string {
 	}
 	keys = c.marks.AppendKeys(keys, sh)
 	// An agent's name may be part of a whole query, which would stay with it.
-	c.made.Store(&callerKeys{sh, strings.Clone(name), keys})
+	c.made.Store(&callerKeys{sh, strings.Clone(name), keys, digestOf(c.callers[0], name)})
 	return keys
 }

@@ -35,12 +35,17 @@ func TestAMemoChangesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			var own [2][]string
+			var here [2]digest
 			var args [2][]any
 			for i, with := range []*Memo{nil, memo} {
 				request.Memo = with
 				a := d.newAttempt(request)
 				a.claim = step.key // which is random
 				own[i], args[i] = d.store.kindOf(a, all[0], 1, nil).own(a)
+				here[i] = a.localKey(a.name())
+			}
+			if here[0] != here[1] || here[0] != digestOf(d.cfg.Hasher.Sum("caller", request.Issuer, "ada"), request.name()) {
+				t.Errorf("%s is counted here elsewhere", request.name())
 			}
 			if diff := cmp.Diff(own[0], own[1]); diff != "" {
 				t.Error(diff)

@@ -71,7 +71,7 @@ func (l *localLimits) update(a *attempt, granted bool) (left []limit.State, over
 	today, _ := limit.Day(now)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	limits, key := a.Limits, l.key(a)
+	limits, key := a.Limits, a.localKey(a.name())
 	global, globalOK := l.global.take(limits.Global, now)
 	u, _ := l.users.Get(key)
 	if u.day != int32(today) {
@@ -103,12 +103,10 @@ func (l *localLimits) giveBack(a *attempt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.global = l.global.giveBack()
-	key := l.key(a)
+	key := a.localKey(a.name())
 	if u, known := l.users.Get(key); known {
 		u = u.withPace(u.pace().giveBack())
 		u.used = max(u.used-1, 0)
 		l.users.Put(key, u)
 	}
 }
-
-func (l *localLimits) key(a *attempt) digest { return digestOf(a.callers[0], a.name()) }

@@ -61,6 +61,11 @@ func (m *Map[K, V]) Put(key K, value V) (known bool) {
 	m.age()
 	before, known := m.young[key]
 	if known {
+		weight := m.weight + m.weigh(value) - m.weigh(before)
+		if weight <= m.half {
+			m.young[key], m.weight = value, weight
+			return true
+		}
 		delete(m.young, key)
 		m.weight -= m.weigh(before)
 	} else if _, known = m.old[key]; known {
