@@ -51,12 +51,13 @@ const (
 
 // Client calls the vendor. It is safe for concurrent use.
 type Client struct {
-	cfg     Config
-	base    string // without a slash at the end
-	http    *http.Client
-	slots   chan struct{} // calls under way
-	queue   chan struct{} // those and the waiting
-	breaker circuitbreaker.CircuitBreaker[any]
+	cfg           Config
+	base          string // without a slash at the end
+	webSocketBase string // likewise
+	http          *http.Client
+	slots         chan struct{} // calls under way
+	queue         chan struct{} // those and the waiting
+	breaker       circuitbreaker.CircuitBreaker[any]
 }
 
 // New returns a Client. It calls nobody.
@@ -78,9 +79,11 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Sleep == nil {
 		cfg.Sleep = sleep
 	}
+	base := strings.TrimRight(cfg.BaseURL.String(), "/")
 	return &Client{
-		cfg:  cfg,
-		base: strings.TrimRight(cfg.BaseURL.String(), "/"),
+		cfg:           cfg,
+		base:          base,
+		webSocketBase: "ws" + strings.TrimPrefix(base, "http"),
 		http: &http.Client{
 			Transport:     cfg.Transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -95,8 +98,9 @@ func New(cfg Config) (*Client, error) {
 // BaseURL is where tokens are redeemed over HTTP, without a slash at the end.
 func (c *Client) BaseURL() string { return c.base }
 
-// WebSocketBaseURL is where tokens are redeemed over WebSockets.
-func (c *Client) WebSocketBaseURL() string { return "ws" + strings.TrimPrefix(c.base, "http") }
+// WebSocketBaseURL is where tokens are redeemed over WebSockets, without a slash
+// at the end.
+func (c *Client) WebSocketBaseURL() string { return c.webSocketBase }
 
 // Close ends idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
