@@ -68,18 +68,32 @@ func appendEntry(to []byte, now time.Time, e Entry) []byte {
 	to = append(to, `","event":`...)
 	to = appendText(to, e.Event)
 	to = append(to, `,"audit":true`...)
-	for _, member := range [...]struct{ name, value string }{
-		{"request_id", e.RequestID}, {"type", e.Type}, {"agent", e.Agent}, {"key", e.Key},
-		{"outcome", e.Outcome}, {"source", e.Source},
-		{"sub_hash", e.SubjectHash}, {"sid_hash", e.SessionHash}, {"jti_hash", e.TokenIDHash},
-		{"token_sha256", hash(e.Token)}, {"client", e.Client},
-	} {
-		if member.value != "" {
-			to = append(append(append(to, `,"`...), member.name...), `":`...)
-			to = appendText(to, member.value)
-		}
+	to = appendMember(to, "request_id", e.RequestID)
+	to = appendMember(to, "type", e.Type)
+	to = appendMember(to, "agent", e.Agent)
+	to = appendMember(to, "key", e.Key)
+	to = appendMember(to, "outcome", e.Outcome)
+	to = appendMember(to, "source", e.Source)
+	to = appendMember(to, "sub_hash", e.SubjectHash)
+	to = appendMember(to, "sid_hash", e.SessionHash)
+	to = appendMember(to, "jti_hash", e.TokenIDHash)
+	if !e.Token.IsZero() {
+		usual := make([]byte, 0, 1024) // on the stack, where it is enough
+		sum := sha256.Sum256(append(usual, e.Token.Reveal()...))
+		to = append(to, `,"token_sha256":"`...)
+		to = append(hex.AppendEncode(to, sum[:]), '"')
 	}
+	to = appendMember(to, "client", e.Client)
 	return append(to, '}')
+}
+
+// appendMember appends a member of an object, and nothing where it has no value.
+func appendMember(to []byte, name, value string) []byte {
+	if value == "" {
+		return to
+	}
+	to = append(append(append(to, `,"`...), name...), `":`...)
+	return appendText(to, value)
 }
 
 // appendText appends a JSON string.
@@ -91,12 +105,4 @@ func appendText(to []byte, text string) []byte {
 		}
 	}
 	return append(append(append(to, '"'), text...), '"')
-}
-
-func hash(token secret.Text) string {
-	if token.IsZero() {
-		return ""
-	}
-	sum := sha256.Sum256([]byte(token.Reveal()))
-	return hex.EncodeToString(sum[:])
 }

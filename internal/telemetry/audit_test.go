@@ -3,7 +3,9 @@ package telemetry_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +55,10 @@ func TestAnAuditLineHoldsWhatItWasGiven(t *testing.T) {
 			Agent: text.Draw(t, "agent"), Outcome: text.Draw(t, "outcome"), Source: text.Draw(t, "source"),
 			SubjectHash: text.Draw(t, "sub"), SessionHash: text.Draw(t, "sid"), TokenIDHash: text.Draw(t, "jti"), Client: text.Draw(t, "client"),
 		}
+		token, tokenHash := text.Draw(t, "token")+strings.Repeat("x", rapid.SampledFrom([]int{0, 40, 5000}).Draw(t, "more")), ""
+		if token != "" {
+			e.Token, tokenHash = secret.New(token), fmt.Sprintf("%x", sha256.Sum256([]byte(token)))
+		}
 		var out bytes.Buffer
 		telemetry.NewAudit(&out).Record(context.Background(), e)
 		if line, rest, _ := strings.Cut(out.String(), "\n"); rest != "" || line == "" {
@@ -69,7 +75,7 @@ func TestAnAuditLineHoldsWhatItWasGiven(t *testing.T) {
 		want := map[string]any{"event": e.Event, "audit": true}
 		for name, value := range map[string]string{
 			"request_id": e.RequestID, "type": e.Type, "agent": e.Agent, "key": e.Key, "outcome": e.Outcome, "source": e.Source,
-			"sub_hash": e.SubjectHash, "sid_hash": e.SessionHash, "jti_hash": e.TokenIDHash, "client": e.Client,
+			"sub_hash": e.SubjectHash, "sid_hash": e.SessionHash, "jti_hash": e.TokenIDHash, "token_sha256": tokenHash, "client": e.Client,
 		} {
 			if value != "" {
 				want[name] = value
