@@ -37,9 +37,10 @@ type AuditFile struct {
 	closed bool
 
 	// The writer's own.
-	file *os.File // nil where it is not open
-	torn bool     // the last line may be there in part
-	lost bool     // the last lines are not in the file
+	file *os.File    // nil where it is not open
+	own  os.FileInfo // by which file is told from others; nil where it cannot be
+	torn bool        // the last line may be there in part
+	lost bool        // the last lines are not in the file
 }
 
 const (
@@ -157,8 +158,7 @@ func (f *AuditFile) write(lines []byte) {
 // follow opens the file anew where another stands at its path.
 func (f *AuditFile) follow() error {
 	if f.file != nil {
-		there, err := os.Stat(f.cfg.Path)
-		if own, ownErr := f.file.Stat(); err == nil && ownErr == nil && os.SameFile(there, own) {
+		if there, err := os.Stat(f.cfg.Path); err == nil && os.SameFile(there, f.own) {
 			return nil
 		}
 	}
@@ -171,11 +171,13 @@ func (f *AuditFile) reopen() error {
 	if f.file != nil {
 		_ = f.file.Close()
 	}
-	f.file, f.torn = file, false
 	if err != nil {
 		f.file = nil
+		return err
 	}
-	return err
+	f.file, f.torn = file, false
+	f.own, _ = file.Stat()
+	return nil
 }
 
 // plain is the reason without the path.
