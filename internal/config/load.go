@@ -3,22 +3,15 @@ package config
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"farebox/internal/localguard"
 	"farebox/internal/redisconn"
 	"farebox/internal/secret"
 )
-
-// maxFile bounds the files that settings name; a bundle of certificates is the
-// largest of them.
-const maxFile = 1 << 20
 
 // Option changes what Load takes.
 type Option func(*loader)
@@ -132,56 +125,6 @@ func (l *loader) value(s setting) (string, bool) {
 		return "", false
 	}
 	return text, true
-}
-
-func readSecretFile(path string) (string, error) {
-	data, err := readFile(path)
-	if err != nil {
-		return "", err
-	}
-	return secretText(data)
-}
-
-func secretText(data []byte) (string, error) {
-	text := strings.TrimSpace(string(data))
-	switch {
-	case text == "":
-		return "", errors.New("names a file that is empty")
-	case !utf8.ValidString(text):
-		return "", errors.New("names a file that is no text")
-	}
-	return text, nil
-}
-
-// readFile reads a file that a setting names, and nothing that only looks like
-// one: opening a pipe would wait for ever.
-func readFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("names a file that cannot be read (%s)", plainFileError(err))
-	case !info.Mode().IsRegular():
-		return nil, errors.New("names something that is no file")
-	case info.Size() > maxFile:
-		return nil, fmt.Errorf("names a file of more than %d bytes", maxFile)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("names a file that cannot be read (%s)", plainFileError(err))
-	}
-	return data, nil
-}
-
-// plainFileError is the reason without the path, which is the setting's value.
-func plainFileError(err error) string {
-	switch {
-	case os.IsNotExist(err):
-		return "it does not exist"
-	case os.IsPermission(err):
-		return "permission denied"
-	default:
-		return "reading it failed"
-	}
 }
 
 // checkTogether reports faults that lie between settings.

@@ -30,6 +30,22 @@ func (o Origin) Matches(origin string) bool {
 	return ok && label != "" && strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
+func parseOrigins(text string) ([]Origin, error) {
+	parts := splitList(text)
+	if len(parts) == 0 {
+		return nil, errors.New("holds no origin")
+	}
+	var origins []Origin
+	for _, part := range parts {
+		origin, err := parseOrigin(part)
+		if err != nil {
+			return nil, err
+		}
+		origins = append(origins, origin)
+	}
+	return origins, nil
+}
+
 func parseOrigin(text string) (Origin, error) {
 	text = strings.ToLower(text)
 	if text == "*" || text == "null" {

@@ -1,25 +1,18 @@
 package config
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
-	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
-	"farebox/internal/localguard"
 	"farebox/internal/redisconn"
 	"farebox/internal/secret"
-	"farebox/session"
 )
 
-// Every error here is shown to the operator: it names the mend and never the
-// value that was given.
+// Every error of a parser in this package is shown to the operator: it names the
+// mend and never the value that was given.
 
 // readInto makes a setting's read function of a parser and where its result goes.
 func readInto[T any](set func(*Config, T), parse func(string) (T, error)) func(*Config, string) error {
@@ -53,20 +46,6 @@ func readRedisMode(value string) (redisconn.Mode, error) {
 	return "", errors.New("must be one of " + strings.Join(names, ", "))
 }
 
-func readPort(_ *Config, value string) error {
-	_, err := parsePort(value)
-	return err
-}
-
-func readListen(c *Config, value string) error {
-	listen, err := parseListen(value)
-	if err != nil {
-		return err
-	}
-	c.Listen = listen
-	return nil
-}
-
 func readLogLevel(c *Config, value string) error {
 	switch level := strings.ToLower(value); level {
 	case "debug", "info", "warn", "error":
@@ -74,58 +53,6 @@ func readLogLevel(c *Config, value string) error {
 	default:
 		return errors.New("must be debug, info, warn or error")
 	}
-}
-
-// httpURL is an absolute http or https URL.
-type httpURL struct{ *url.URL }
-
-// checkHTTPURL asks for https, save on loopback, so that neither key nor
-// session crosses a network in the clear.
-func checkHTTPURL(text string) error {
-	_, err := parseHTTPURL(text)
-	return err
-}
-
-func parseHTTPURL(text string) (*httpURL, error) {
-	u, err := url.Parse(text)
-	if err != nil || !goodHost(u) || u.Opaque != "" || (u.Scheme != "https" && u.Scheme != "http") {
-		return nil, errors.New("write a whole address, https://host/path")
-	}
-	if u.User != nil || u.Fragment != "" {
-		return nil, errors.New("leave user, password and fragment out of the address")
-	}
-	if u.Scheme == "http" && !localguard.Loopback(u.Hostname()) {
-		return nil, errors.New("use https; http is for loopback only")
-	}
-	return &httpURL{u}, nil
-}
-
-// goodHost asks for a host name or address and, where there is a colon, a port.
-func goodHost(u *url.URL) bool {
-	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:"
-	host := u.Hostname()
-	return host != "" && strings.Trim(host, plain) == "" && goodPort(u)
-}
-
-// goodPort asks for a port where there is a colon for one.
-func goodPort(u *url.URL) bool {
-	if u.Port() == "" {
-		return !strings.HasSuffix(u.Host, ":")
-	}
-	_, err := parsePort(u.Port())
-	return err == nil
-}
-
-func parseVendorURL(text string) (*httpURL, error) {
-	u, err := parseHTTPURL(text)
-	if err != nil {
-		return nil, err
-	}
-	if u.RawQuery != "" || u.ForceQuery {
-		return nil, errors.New("leave the query out of the address")
-	}
-	u.Path = strings.TrimRight(u.Path, "/")
-	return u, nil
 }
 
 func parseSecret(text string) (secret.Text, error) {
@@ -220,82 +147,6 @@ func parseRequiredClaims(text string) (map[string][]string, error) {
 	return claims, nil
 }
 
-func parseOrigins(text string) ([]Origin, error) {
-	parts := splitList(text)
-	if len(parts) == 0 {
-		return nil, errors.New("holds no origin")
-	}
-	var origins []Origin
-	for _, part := range parts {
-		origin, err := parseOrigin(part)
-		if err != nil {
-			return nil, err
-		}
-		origins = append(origins, origin)
-	}
-	return origins, nil
-}
-
-func parseFile(path string) (string, error) {
-	_, err := readFile(path)
-	return path, err
-}
-
-// parseAppendable asks for a file that can be appended to, or made.
-func parseAppendable(path string) (string, error) {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return "", errors.New("names something that is no file")
-	}
-	const ownerAlone = 0o600
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, ownerAlone)
-	switch {
-	case os.IsNotExist(err):
-		return "", errors.New("names a file in a folder that does not exist")
-	case err != nil:
-		return "", errors.New("names a file that cannot be written")
-	}
-	return path, file.Close()
-}
-
-// parsePublicKeys reads the file as the verifier will.
-func parsePublicKeys(path string) (string, error) {
-	if _, err := readFile(path); err != nil {
-		return "", err
-	}
-	if err := session.CheckPEM(path); err != nil {
-		return "", err
-	}
-	return path, nil
-}
-
-// parseAuthorities reads a file of certificates that sign others.
-func parseAuthorities(path string) (string, error) {
-	pem, err := readFile(path)
-	if err == nil && !x509.NewCertPool().AppendCertsFromPEM(pem) {
-		err = errors.New("names a file that holds no certificate")
-	}
-	return path, err
-}
-
-func parsePort(text string) (uint16, error) {
-	port, err := strconv.ParseUint(text, 10, 16)
-	if err != nil {
-		return 0, errors.New("must be a port, 0 to 65535")
-	}
-	return uint16(port), nil
-}
-
-func parseListen(text string) (string, error) {
-	host, port, err := net.SplitHostPort(text)
-	if err != nil {
-		return "", errors.New("write host:port, or :port for every interface")
-	}
-	if _, err := parsePort(port); err != nil {
-		return "", errors.New("ends in no port; write host:port, or :port for every interface")
-	}
-	return net.JoinHostPort(host, port), nil
-}
-
 func parsePrefix(text string) (string, error) {
 	const most = 64
 	if len(text) > most || !visibleASCII(text) || strings.ContainsAny(text, "{}") {
@@ -318,31 +169,6 @@ func parseHeaderName(text string) (string, error) {
 		return "", errors.New("names a header that has a meaning of its own; let the proxy set another")
 	}
 	return parseToken(text)
-}
-
-// parseProxies reads networks, and single addresses as networks of one.
-func parseProxies(text string) ([]netip.Prefix, error) {
-	parts := splitList(text)
-	if len(parts) == 0 {
-		return nil, errors.New("holds no network; write 10.0.0.0/8,2001:db8::/32")
-	}
-	var networks []netip.Prefix
-	for _, part := range parts {
-		network, err := netip.ParsePrefix(part)
-		if address, single := netip.ParseAddr(part); single == nil && address.Zone() == "" {
-			network, err = address.Prefix(address.BitLen())
-		}
-		switch {
-		case err != nil:
-			return nil, errors.New("holds what is no network; write 10.0.0.0/8,2001:db8::/32")
-		case network.Addr().Is4In6():
-			return nil, errors.New("holds an IPv4 network written as IPv6; write 10.0.0.0/8")
-		case network.Bits() == 0:
-			return nil, errors.New("believes everybody; name the networks that your proxies are in")
-		}
-		networks = append(networks, network.Masked())
-	}
-	return networks, nil
 }
 
 func parseClientIPHeader(text string) (string, error) {
