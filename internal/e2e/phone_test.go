@@ -4,9 +4,9 @@ package e2e_test
 
 import (
 	"net"
+	"net/http"
 	"net/netip"
 	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,24 +14,50 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// reachable reports whether this machine has an address that a phone could reach.
-func reachable(t *testing.T) bool {
+// networkAddresses are those of this machine's addresses that others in its
+// network can reach. One of IPv4 has to be among them: dev sends phones there.
+func networkAddresses(t *testing.T) []string {
 	t.Helper()
 	addresses, err := net.InterfaceAddrs()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return slices.ContainsFunc(addresses, func(address net.Addr) bool {
+	var hosts []string
+	anyIPv4 := false
+	for _, address := range addresses {
 		prefix, err := netip.ParsePrefix(address.String())
-		return err == nil && prefix.Addr().Is4() && !prefix.Addr().IsLoopback() && !prefix.Addr().IsLinkLocalUnicast()
-	})
+		if err != nil || prefix.Addr().IsLoopback() || prefix.Addr().IsLinkLocalUnicast() {
+			continue
+		}
+		hosts = append(hosts, prefix.Addr().String())
+		anyIPv4 = anyIPv4 || prefix.Addr().Is4()
+	}
+	if !anyIPv4 {
+		t.Fatal("this machine has no IPv4 address but loopback; ip address add 192.0.2.1/32 dev lo gives it one")
+	}
+	return hosts
+}
+
+func TestListenAllPrintsTheHostsThatItAnswers(t *testing.T) {
+	t.Parallel()
+	hosts := networkAddresses(t)
+	p := start(t, []string{"dev", "--listen-all"}, "FAREBOX_LISTEN=127.0.0.1:0", "FAREBOX_OPS_LISTEN=off", "FAREBOX_SANDBOX_LISTEN=127.0.0.1:0")
+	port := p.printed(`http://localhost:(\d+)`)
+	p.printed("A token, by hand") // which is the last of it
+	for _, host := range hosts {
+		address := net.JoinHostPort(host, port)
+		if !strings.Contains(p.text(), "http://"+address) {
+			t.Errorf("%s is not printed", address)
+		}
+		if a := do(t, http.MethodGet, "http://127.0.0.2:"+port+"/health/live", http.Header{"Host": {address}}, ""); a.status != 200 {
+			t.Errorf("the printed host %s: %d", address, a.status)
+		}
+	}
 }
 
 func TestAPhonesPageOverPlainHTTPTranscribesAndSpeaksAndSaysWhyItHasNoMicrophone(t *testing.T) {
 	t.Parallel()
-	if !reachable(t) {
-		t.Skip("this machine has no address but loopback")
-	}
+	networkAddresses(t)
 	p := start(t, []string{"dev", "--listen-all"}, "FAREBOX_LISTEN=127.0.0.1:0", "FAREBOX_OPS_LISTEN=off", "FAREBOX_SANDBOX_LISTEN=127.0.0.1:0")
 	url := p.printed(`phone      (http://\S+),`)
 	b := openBrowser(t)
@@ -51,9 +77,7 @@ func TestAPhonesPageOverPlainHTTPTranscribesAndSpeaksAndSaysWhyItHasNoMicrophone
 
 func TestAQRCodeIsDrawnOnATerminalAlone(t *testing.T) {
 	t.Parallel()
-	if !reachable(t) {
-		t.Skip("this machine has no address but loopback")
-	}
+	networkAddresses(t)
 	const drawn = "\x1b[30;107m"
 	settings := []string{"FAREBOX_LISTEN=127.0.0.1:0", "FAREBOX_OPS_LISTEN=off", "FAREBOX_SANDBOX_LISTEN=127.0.0.1:0"}
 	p := start(t, []string{"dev", "--listen-all"}, settings...)

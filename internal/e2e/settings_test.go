@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -141,7 +140,7 @@ func TestHealthcheckFailsWhereItIsNotReady(t *testing.T) {
 	}
 }
 
-func TestListenAllAnswersTheNetworkAndItsPrintedHosts(t *testing.T) {
+func TestListenAllAnswersBeyondItsOwnAddressAndNoHostThatItDidNotPrint(t *testing.T) {
 	t.Parallel()
 	p := start(t, []string{"dev", "--listen-all"}, "FAREBOX_LISTEN=127.0.0.1:0", "FAREBOX_OPS_LISTEN=off", "FAREBOX_SANDBOX_LISTEN=127.0.0.1:0")
 	port := p.printed(`http://localhost:(\d+)`)
@@ -152,23 +151,6 @@ func TestListenAllAnswersTheNetworkAndItsPrintedHosts(t *testing.T) {
 	}
 	if a := do(t, http.MethodGet, elsewhere+"/health/live", http.Header{"Host": {"203.0.113.9:" + port}}, ""); a.status != 403 {
 		t.Errorf("a host that was not printed: %d", a.status)
-	}
-	addresses, err := net.InterfaceAddrs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, address := range addresses {
-		prefix, err := netip.ParsePrefix(address.String())
-		if err != nil || prefix.Addr().IsLoopback() || prefix.Addr().IsLinkLocalUnicast() {
-			continue
-		}
-		host := net.JoinHostPort(prefix.Addr().String(), port)
-		if !strings.Contains(p.text(), "http://"+host) {
-			t.Errorf("%s is not printed", host)
-		}
-		if a := do(t, http.MethodGet, elsewhere+"/health/live", http.Header{"Host": {host}}, ""); a.status != 200 {
-			t.Errorf("the printed host %s: %d", host, a.status)
-		}
 	}
 }
 

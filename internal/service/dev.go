@@ -160,6 +160,12 @@ func networkAddresses() []string {
 	if err != nil {
 		return nil
 	}
+	return reachable(addrs)
+}
+
+// reachable are those of a machine's addresses that others in its network can
+// reach.
+func reachable(addrs []net.Addr) []string {
 	var hosts []string
 	for _, addr := range addrs {
 		prefix, err := netip.ParsePrefix(addr.String())

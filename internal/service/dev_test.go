@@ -2,6 +2,8 @@ package service
 
 import (
 	"log/slog"
+	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +39,38 @@ func TestDevFollowsNoFileOfKeys(t *testing.T) {
 	completeForDev(&cfg, "127.0.0.1:8081")
 	if cfg.Vendor.APIKeyFile != "" || len(cfg.Vendor.APIKeys) != 1 || cfg.Vendor.APIKeys[0].Reveal() != "sandbox" {
 		t.Errorf("it takes keys from %q, and %d of them", cfg.Vendor.APIKeyFile, len(cfg.Vendor.APIKeys))
+	}
+}
+
+func TestNeitherLoopbackNorLinkLocalAddressesAreGivenToPhones(t *testing.T) {
+	t.Parallel()
+	network := func(texts ...string) (addrs []net.Addr) {
+		for _, text := range texts {
+			ip, mask, err := net.ParseCIDR(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			addrs = append(addrs, &net.IPNet{IP: ip, Mask: mask.Mask})
+		}
+		return addrs
+	}
+	for name, tt := range map[string]struct {
+		addrs []net.Addr
+		want  []string
+	}{
+		"a laptop": {
+			network("127.0.0.1/8", "::1/128", "192.168.1.23/24", "fe80::1/64", "fd00::2/64", "172.17.0.1/16"),
+			[]string{"192.168.1.23", "fd00::2", "172.17.0.1"},
+		},
+		"an address of loopback's interface": {network("127.0.0.1/8", "192.0.2.1/32"), []string{"192.0.2.1"}},
+		"another of loopback":                {network("127.0.0.2/8"), nil},
+		"no lease":                           {network("127.0.0.1/8", "169.254.7.7/16"), nil},
+		"loopback alone":                     {network("127.0.0.1/8", "::1/128"), nil},
+		"nothing":                            {nil, nil},
+	} {
+		if got := reachable(tt.addrs); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
 	}
 }
 
