@@ -134,7 +134,7 @@ func BenchmarkToken(b *testing.B) {
 // It bounds what a request costs beside the dispenser, on every machine alike:
 // whoever needs more has to say so here.
 func TestAnsweringATokenKeepsItsBudget(t *testing.T) {
-	const most = 11
+	const most = 8
 	serve := atTheEdge(t)
 	serve()
 	if got := testing.AllocsPerRun(200, serve); got > most {

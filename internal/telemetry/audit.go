@@ -4,11 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"io"
 	"sync"
 	"time"
 
+	"farebox/internal/jsontext"
 	"farebox/internal/secret"
 )
 
@@ -66,7 +66,7 @@ func appendEntry(to []byte, now time.Time, e Entry) []byte {
 	to = append(to, `{"time":"`...)
 	to = now.AppendFormat(to, time.RFC3339Nano)
 	to = append(to, `","event":`...)
-	to = appendText(to, e.Event)
+	to = jsontext.AppendString(to, e.Event)
 	to = append(to, `,"audit":true`...)
 	to = appendMember(to, "request_id", e.RequestID)
 	to = appendMember(to, "type", e.Type)
@@ -93,16 +93,5 @@ func appendMember(to []byte, name, value string) []byte {
 		return to
 	}
 	to = append(append(append(to, `,"`...), name...), `":`...)
-	return appendText(to, value)
-}
-
-// appendText appends a JSON string.
-func appendText(to []byte, text string) []byte {
-	for i := range len(text) {
-		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			quoted, _ := json.Marshal(text) // a text never fails
-			return append(to, quoted...)
-		}
-	}
-	return append(append(append(to, '"'), text...), '"')
+	return jsontext.AppendString(to, value)
 }
