@@ -34,7 +34,8 @@ type Config struct {
 
 	// Observer is told of calls; nil where nobody is.
 	Observer Observer
-	// Transport carries the calls; nil for one of the client's own.
+	// Transport carries the calls, without a client that would follow redirects;
+	// nil for one of the Client's own.
 	Transport http.RoundTripper
 	// Sleep waits for d or until ctx ends; nil for the real thing.
 	Sleep func(ctx context.Context, d time.Duration) error
@@ -52,9 +53,8 @@ const (
 // Client calls the vendor. It is safe for concurrent use.
 type Client struct {
 	cfg           Config
-	base          string // without a slash at the end
-	webSocketBase string // likewise
-	http          *http.Client
+	base          string        // without a slash at the end
+	webSocketBase string        // likewise
 	slots         chan struct{} // calls under way
 	queue         chan struct{} // those and the waiting
 	breaker       circuitbreaker.CircuitBreaker[any]
@@ -84,12 +84,8 @@ func New(cfg Config) (*Client, error) {
 		cfg:           cfg,
 		base:          base,
 		webSocketBase: "ws" + strings.TrimPrefix(base, "http"),
-		http: &http.Client{
-			Transport:     cfg.Transport,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-		slots: make(chan struct{}, cfg.Concurrency),
-		queue: make(chan struct{}, cfg.Concurrency*(1+queueFactor)),
+		slots:         make(chan struct{}, cfg.Concurrency),
+		queue:         make(chan struct{}, cfg.Concurrency*(1+queueFactor)),
 		breaker: circuitbreaker.NewBuilder[any]().
 			WithFailureThreshold(breakerFailures).WithSuccessThreshold(1).WithDelay(breakerDelay).Build(),
 	}, nil
@@ -103,7 +99,11 @@ func (c *Client) BaseURL() string { return c.base }
 func (c *Client) WebSocketBaseURL() string { return c.webSocketBase }
 
 // Close ends idle connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() {
+	if t, ok := c.cfg.Transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+}
 
 func newTransport(concurrency int) *http.Transport {
 	return &http.Transport{

@@ -178,10 +178,9 @@ func (c *Client) call(ctx context.Context, o order, key *Key) (Credential, *Erro
 	if err != nil {
 		return Credential{}, &Error{Operation: o.operation, Kind: KindUnreachable}
 	}
-	request.Header.Set("Cache-Control", "no-store")
 
 	requestedAt := c.cfg.Now()
-	answer, err := c.http.Do(request)
+	answer, err := c.cfg.Transport.RoundTrip(request)
 	if err != nil {
 		return Credential{}, o.broken(ctx, sent.Load())
 	}
@@ -213,9 +212,11 @@ func (c *Client) request(ctx context.Context, key *Key, method, path string) (*h
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("xi-api-key", key.value.Reveal())
-	request.Header.Set("Accept", "application/json")
-	request.Header.Set("User-Agent", c.cfg.UserAgent)
+	// As net/http writes these names; it would have to find that out each time.
+	values := [...]string{key.value.Reveal(), "application/json", c.cfg.UserAgent, "no-store"}
+	request.Header = http.Header{
+		"Xi-Api-Key": values[0:1:1], "Accept": values[1:2:2], "User-Agent": values[2:3:3], "Cache-Control": values[3:],
+	}
 	return request, nil
 }
 

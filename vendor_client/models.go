@@ -54,7 +54,7 @@ func (c *Client) look(ctx context.Context, operation, path string, good func(io.
 	if err != nil {
 		return failed(KindUnreachable, 0)
 	}
-	answer, err := c.http.Do(request)
+	answer, err := c.cfg.Transport.RoundTrip(request)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return failed(KindTimeout, 0)
