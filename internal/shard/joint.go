@@ -41,7 +41,7 @@ type place[K Kind] struct {
 type call struct {
 	keys []string
 	args []any
-	done chan struct{} // closed when the rest is there
+	done sync.WaitGroup // of one, until the rest is there; of none for who does not wait
 
 	common, own any
 	err         error
@@ -73,7 +73,7 @@ func (j *Joint[K]) Run(ctx context.Context, sh *Shard, kind K, keys []string, ar
 	c := &call{keys: keys, args: args}
 	at := place[K]{sh, kind}
 	if !j.enter(at, c) {
-		<-c.done
+		c.done.Wait()
 		return c.common, c.own, c.err
 	}
 	j.run(ctx, at, []*call{c})
@@ -88,7 +88,7 @@ func (j *Joint[K]) serve(ctx context.Context, at place[K], batch []*call) {
 	for ; batch != nil; batch = j.next(at, len(batch[0].keys)) {
 		j.run(ctx, at, batch)
 		for _, c := range batch {
-			close(c.done)
+			c.done.Done()
 		}
 	}
 }
@@ -105,7 +105,7 @@ func (j *Joint[K]) enter(at place[K], c *call) bool {
 	if l.Enter() {
 		return true
 	}
-	c.done = make(chan struct{})
+	c.done.Add(1)
 	l.Wait(c)
 	return false
 }
@@ -127,16 +127,19 @@ func (j *Joint[K]) next(at place[K], keys int) []*call {
 // have waited for that are told the same: they would wait as long again.
 func (j *Joint[K]) run(ctx context.Context, at place[K], batch []*call) {
 	const ample = 16 // for what is common
+	keys, args := at.kind.Common(make([]string, 0, ample), make([]any, 0, ample))
 	own := len(batch)
-	keys, args := at.kind.Common(
-		make([]string, 0, ample+own*len(batch[0].keys)), make([]any, 0, ample+own*len(batch[0].args)))
+	line := j.script.line(len(keys)+own*len(batch[0].keys), len(args)+own*len(batch[0].args))
+	line = appendKeys(line, keys)
 	for _, c := range batch {
-		keys, args = append(keys, c.keys...), append(args, c.args...)
+		line = appendKeys(line, c.keys)
+	}
+	line = append(line, args...)
+	for _, c := range batch {
+		line = append(line, c.args...)
 	}
 	// Each call has a span of its own already.
-	reply, err := run(j.script, keys, args, func(line []any) (any, error) {
-		return j.set.do(ctx, at.shard, j.set.untraced, line)
-	})
+	reply, err := j.set.run(ctx, at.shard, j.set.untraced, j.script, line)
 	answers, _ := reply.([]any)
 	if err == nil && len(answers) != 1+own {
 		err = ErrOddAnswer
@@ -159,7 +162,7 @@ func (j *Joint[K]) dismiss(at place[K]) {
 	for _, c := range waiting {
 		j.set.missed(at.shard, errWaited)
 		c.err = ErrUnsent
-		close(c.done)
+		c.done.Done()
 	}
 }
 

@@ -13,7 +13,10 @@ import (
 
 // Script is a Lua script, run by its hash and loaded where the server does not
 // know it. It is immutable.
-type Script struct{ source, hash string }
+type Script struct {
+	source string
+	hash   any // a string, as a command has it
+}
 
 // NewScript returns the script of the sources, one after the other.
 func NewScript(sources ...string) *Script {
@@ -37,35 +40,46 @@ var ErrOddAnswer = errors.New("a script answered something else")
 // Run runs a script once, over keys that all lie in one shard. An error wraps
 // ErrAway, and then the script may have run all the same.
 func (s *Set) Run(ctx context.Context, sh *Shard, script *Script, keys []string, args ...any) (any, error) {
-	return run(script, keys, args, func(line []any) (any, error) { return s.Do(ctx, sh, line...) })
+	line := script.line(len(keys), len(args))
+	return s.run(ctx, sh, s.traced, script, append(appendKeys(line, keys), args...))
 }
 
 const evalsha = "evalsha"
 
-// run has do send the line that runs a script.
-func run(script *Script, keys []string, args []any, do func(line []any) (any, error)) (any, error) {
-	line := make([]any, 0, 3+len(keys)+len(args))
-	line = append(line, evalsha, script.hash, len(keys))
+// line begins the line that runs a script over so many keys, which come next, and
+// then so many arguments.
+func (s *Script) line(keys, args int) []any {
+	return append(make([]any, 0, beforeKeys+keys+args), evalsha, s.hash, keys)
+}
+
+// beforeKeys is how many words of a line come before its keys.
+const beforeKeys = 3
+
+func appendKeys(line []any, keys []string) []any {
 	for i := range keys {
-		if i == 0 {
+		if len(line) == beforeKeys {
 			line = append(line, keys[0]) // by which a cluster's server is found
 			continue
 		}
 		line = append(line, &keys[i]) // which costs no copy
 	}
-	line = append(line, args...)
-	reply, err := do(line)
+	return line
+}
+
+// run sends the line that runs a script by a process of its own.
+func (s *Set) run(ctx context.Context, sh *Shard, process process, script *Script, line []any) (any, error) {
+	reply, err := s.do(ctx, sh, process, line)
 	if isNoScript(err) {
 		// Nothing ran, so sending it again repeats nothing.
 		line[0], line[1] = "eval", script.source
-		return do(line)
+		return s.do(ctx, sh, process, line)
 	}
 	return reply, err
 }
 
 func isNoScript(err error) bool {
-	var answer redis.Error
-	return errors.As(err, &answer) && strings.HasPrefix(answer.Error(), "NOSCRIPT")
+	answer, is := errors.AsType[redis.Error](err)
+	return is && strings.HasPrefix(answer.Error(), "NOSCRIPT")
 }
 
 // Texts reads an answer that is a list of texts.

@@ -160,8 +160,11 @@ func (s *Set) Do(ctx context.Context, sh *Shard, words ...any) (any, error) {
 	return s.do(ctx, sh, s.traced, words)
 }
 
+// process sends a command and waits for its answer.
+type process func(ctx context.Context, cmd *redis.Cmd) error
+
 // do is Do by a process of its own.
-func (s *Set) do(ctx context.Context, sh *Shard, process func(context.Context, *redis.Cmd) error, words []any) (any, error) {
+func (s *Set) do(ctx context.Context, sh *Shard, process process, words []any) (any, error) {
 	if !sh.breaker.TryAcquirePermit() {
 		return nil, ErrUnsent
 	}
@@ -232,13 +235,14 @@ const timedOut = "timeout"
 
 // reason is a short word for why Redis did not answer; "" where it did.
 func reason(err error) string {
-	var answered redis.Error
-	switch {
-	case err == nil:
+	if err == nil {
 		return ""
+	}
+	answered, isAnswer := errors.AsType[redis.Error](err)
+	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, redis.ErrPoolTimeout):
 		return timedOut
-	case errors.As(err, &answered):
+	case isAnswer:
 		code, _, _ := strings.Cut(answered.Error(), " ")
 		return "refused: " + strings.ToLower(strings.Trim(code, ":"))
 	default:
