@@ -4,6 +4,7 @@ package dispenser
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -40,7 +41,7 @@ func fromThePool(t testing.TB) func() {
 	us := now.UnixMicro()
 	server.answer = []any{
 		[]any{us, "an owner of thirty-two characters"},
-		[]any{"granted", "", us, int64(1), us, string(sealed), int64(1), ""},
+		fmt.Sprint("granted ", us, " 20000 1 6000000  1 ", sealed),
 	}
 	request := Request{
 		Memo:   &Memo{},

@@ -3,6 +3,8 @@ package dispenser
 import (
 	"context"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"farebox/internal/limit"
@@ -28,13 +30,13 @@ type decision struct {
 	clock
 
 	claim   string // pending: who is at it
-	sealed  []byte // replay: the kept answer; granted: a token out of a pool, or nil
+	sealed  string // replay: the kept answer; granted: a token out of a pool, or ""
 	pooled  bool   // sealed is as a pool has it, of one of keys
 	keys    []*vendorclient.Key
 	dropped dropped // granted: what the pools had that was not good
 	failure error   // failed: what the claim that was waited on ended with
 	limited limit.Name
-	states  []limit.State // granted, limited
+	states  []limit.State // granted, limited: what is left, as states has it
 }
 
 // claim decides a request. An error means that Redis did not answer; the claim
@@ -92,14 +94,13 @@ func (k claimKind) own(a *attempt) (keys []string, args []any) {
 
 // Common implements shard.Kind.
 func (k claimKind) Common(keys []string, args []any) ([]string, []any) {
-	cfg := &k.store.cfg
 	keys = append(keys, globalKey(k.shard))
 	keys = appendPoolKeys(keys, k.shard, k.pools, k.of)
-	return keys, append(args,
+	args = append(args,
 		k.callers, k.marks, len(keys)-1, flag(k.keyed),
 		microseconds(k.limits.PerUser.Interval()), k.limits.PerUser.Count, k.limits.PerUserDaily,
-		microseconds(k.limits.Global.Interval()), k.limits.Global.Count,
-		cfg.Pool.Owner, microseconds(cfg.Pool.MaxAge), milliseconds(k.store.claimLife()), milliseconds(cfg.ReplayWindow))
+		microseconds(k.limits.Global.Interval()), k.limits.Global.Count)
+	return keys, append(args, k.store.toAllClaims...)
 }
 
 // pools are the keys whose pools may serve the attempt. A token that comes out of
@@ -114,59 +115,63 @@ func (s *store) pools(a *attempt) []*vendorclient.Key {
 
 // parseDecision reads what the claim script said to all, and to this attempt.
 func parseDecision(common, own any, limits limit.Limits, pools []*vendorclient.Key) (decision, error) {
-	head, _ := common.([]any)
-	fields, _ := own.([]any)
-	if len(head) != 2 || len(fields) < 1 {
+	toAll, _ := common.([]any)
+	text, ok := own.(string)
+	if len(toAll) != 2 || !ok {
 		return decision{}, shard.ErrOddAnswer
 	}
-	toAll, r := reading{fields: head}, reading{fields: fields}
-	d := decision{outcome: outcome(r.text(0)), clock: clock{now: toAll.micros(0)}}
-	switch {
-	case d.outcome == outcomeReused, d.outcome == outcomeEnded:
-	case d.outcome == outcomePending && len(fields) == 2:
-		d.claim = r.text(1)
-	case d.outcome == outcomeReplay && len(fields) == 3:
-		d.pooled, d.sealed, d.keys = r.text(1) == "q", []byte(r.text(2)), pools
-	case d.outcome == outcomeFailed && len(fields) == 2:
-		d.failure = decodeFailure(r.text(1))
-	case d.outcome == outcomeGranted && len(fields) == 8, d.outcome == outcomeLimited && len(fields) == 5:
-		d.limited = limit.Name(r.text(1))
-		d.states = states(limits, r.micros(2), int(r.number(3)), r.micros(4), d.now)
-		if d.outcome == outcomeLimited {
-			break
+	now, isTime := toAll[0].(int64)
+	owner, isOwner := toAll[1].(string)
+	r := reading{rest: text, odd: !isTime || !isOwner}
+	d := decision{outcome: outcome(r.word()), clock: clock{now: time.UnixMicro(now)}}
+	switch d.outcome {
+	case outcomeReused, outcomeEnded:
+	case outcomePending:
+		d.claim = r.rest
+	case outcomeReplay:
+		if r.odd = r.odd || r.rest == ""; !r.odd {
+			d.pooled, d.sealed, d.keys = r.rest[0] == 'q', r.rest[1:], pools
 		}
-		d.owner, d.dropped = toAll.text(1), parseDropped(r.text(7))
-		if sealed := r.text(5); sealed != "" {
-			d.pooled, d.sealed, d.keys = true, []byte(sealed), only(pools, r.number(6))
+	case outcomeFailed:
+		d.failure = decodeFailure(r.rest)
+	case outcomeLimited:
+		d.limited = limit.Name(r.word())
+		tat, used, global := r.micros(), int(r.number()), r.micros()
+		d.states = states(limits, d.limited, tat, used, global, d.now)
+	case outcomeGranted:
+		tat, _, used, _ := r.micros(), r.word(), int(r.number()), r.word()
+		d.owner, d.states = owner, states(limits, "", tat, used, time.Time{}, d.now)
+		d.dropped = parseDropped(r.word())
+		if pool := r.number(); r.rest != "" {
+			d.pooled, d.sealed, d.keys = true, r.rest, only(pools, pool)
 		}
 	default:
-		return decision{}, shard.ErrOddAnswer
+		r.odd = true
 	}
-	if r.odd || toAll.odd {
+	if r.odd {
 		return decision{}, shard.ErrOddAnswer
 	}
 	return d, nil
 }
 
-// reading reads the fields of an answer, and notes where one is of another kind.
+// reading reads the words of an answer, and notes where one is of another kind.
 type reading struct {
-	fields []any
-	odd    bool
+	rest string
+	odd  bool
 }
 
-func (r *reading) text(i int) string {
-	text, ok := r.fields[i].(string)
-	r.odd = r.odd || !ok
-	return text
+func (r *reading) word() (word string) {
+	word, r.rest, _ = strings.Cut(r.rest, " ")
+	return word
 }
 
-func (r *reading) number(i int) int64 {
-	number, ok := r.fields[i].(int64)
-	r.odd = r.odd || !ok
+func (r *reading) number() int64 {
+	number, err := strconv.ParseInt(r.word(), 10, 64)
+	r.odd = r.odd || err != nil
 	return number
 }
 
-func (r *reading) micros(i int) time.Time { return time.UnixMicro(r.number(i)) }
+func (r *reading) micros() time.Time { return time.UnixMicro(r.number()) }
 
 // only is the pool that a script has taken out of, which counts them from 1.
 func only(pools []*vendorclient.Key, n int64) []*vendorclient.Key {
@@ -176,16 +181,17 @@ func only(pools []*vendorclient.Key, n int64) []*vendorclient.Key {
 	return pools[n-1 : n]
 }
 
-// states lists what is left of each limit, the global one last.
-func states(limits limit.Limits, userTAT time.Time, used int, globalTAT, now time.Time) []limit.State {
-	all := make([]limit.State, 0, 3)
+// states lists what is left of each of the caller's own limits, and of the global
+// one where that is what the caller is over.
+func states(limits limit.Limits, over limit.Name, userTAT time.Time, used int, globalTAT, now time.Time) []limit.State {
+	all := make([]limit.State, 0, 2)
 	if !limits.PerUser.IsZero() {
 		all = append(all, limits.PerUser.State(limit.PerUser, userTAT, now))
 	}
 	if limits.PerUserDaily > 0 {
 		all = append(all, limit.DailyState(limits.PerUserDaily, used, now))
 	}
-	if !limits.Global.IsZero() {
+	if over == limit.Global {
 		all = append(all, limits.Global.State(limit.Global, globalTAT, now))
 	}
 	return all
@@ -193,18 +199,18 @@ func states(limits limit.Limits, userTAT time.Time, used int, globalTAT, now tim
 
 // settle keeps the answer of a claim, or of an attempt that was served out of
 // the pool. False means that another has taken its place.
-func (s *store) settle(ctx context.Context, a *attempt, sealed []byte) (bool, error) {
+func (s *store) settle(ctx context.Context, a *attempt, sealed string) (bool, error) {
 	shards, err := s.cfg.Shards.All(ctx)
 	if err != nil {
 		return false, err
 	}
 	standing := "p" + a.fingerprint + a.claim
-	if a.pooled != nil {
-		standing = "q" + a.fingerprint + string(a.pooled)
+	if a.pooled != "" {
+		standing = "q" + a.fingerprint + a.pooled
 	}
 	sh := shard.At(shards, a.spread)
 	reply, err := s.cfg.Shards.Run(ctx, sh, s.settles, attemptKeys(sh, a)[:1],
-		standing, "d"+a.fingerprint+string(sealed), milliseconds(s.cfg.ReplayWindow))
+		standing, "d"+a.fingerprint+sealed, milliseconds(s.cfg.ReplayWindow))
 	return reply == int64(1), err
 }
 

@@ -1,7 +1,8 @@
 package dispenser
 
 import (
-	"fmt"
+	"strconv"
+	"strings"
 
 	vendorclient "farebox/vendor_client"
 )
@@ -65,10 +66,11 @@ func (d *Dispenser) discard(t vendorclient.TokenType, why Discard) {
 // dropped is how many tokens a script found in a pool that were not good.
 type dropped struct{ fenced, expired int }
 
-// parseDropped reads "<fenced> <expired>", or "" for none.
+// parseDropped reads "<fenced>/<expired>", or "" for none.
 func parseDropped(text string) (gone dropped) {
-	if text != "" {
-		_, _ = fmt.Sscan(text, &gone.fenced, &gone.expired)
+	if fenced, expired, some := strings.Cut(text, "/"); some {
+		gone.fenced, _ = strconv.Atoi(fenced)
+		gone.expired, _ = strconv.Atoi(expired)
 	}
 	return gone
 }

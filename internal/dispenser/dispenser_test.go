@@ -510,8 +510,8 @@ func globalLimit(t *testing.T, h *house) {
 		switch {
 		case i < 3 && err != nil:
 			t.Errorf("user %d: %v", i, err)
-		case i == 3 && (!errors.As(err, &over) || over.Limit != limit.Global):
-			t.Errorf("user %d: %v, want the global limit", i, err)
+		case i == 3 && (!errors.As(err, &over) || over.Limit != limit.Global || over.RetryAfter <= 0 || over.RetryAfter > 20*time.Minute):
+			t.Errorf("user %d: %v, %+v, want the global limit", i, err, over)
 		}
 	}
 }

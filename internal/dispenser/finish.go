@@ -10,7 +10,7 @@ import (
 // bindToCaller seals anew, for its caller alone, an answer that is kept as it
 // was in the pool. It comes after the answer, which need not wait for it.
 func (d *Dispenser) bindToCaller(ctx context.Context, a *attempt, grant Grant) {
-	if a.pooled == nil || grant.Source != SourcePool {
+	if a.pooled == "" || grant.Source != SourcePool {
 		return
 	}
 	sealed, err := d.seal.sealAnswer(a, toKept(vendorclient.Credential{Value: grant.Token, Key: grant.key}), mintedAt(a.pooled))

@@ -95,7 +95,7 @@ func (l *localLimits) update(a *attempt, granted bool) (left []limit.State, over
 	if granted {
 		return nil, "" // what is left is what Redis says
 	}
-	return states(limits, user.tat, int(u.used), global.tat, now), over
+	return states(limits, over, user.tat, int(u.used), global.tat, now), over
 }
 
 // giveBack undoes one charge.

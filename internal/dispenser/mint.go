@@ -73,7 +73,7 @@ func (d *Dispenser) takeElsewhere(ctx context.Context, a *attempt) vendorclient.
 	}
 	got, err := d.store.take(ctx, fullest.shard, a.Type, pools)
 	d.noteDropped(a.Type, got.dropped)
-	if err != nil || len(got.sealed) == 0 {
+	if err != nil || got.sealed == "" {
 		fullest.ready.Store(0)
 		return vendorclient.Token{}
 	}

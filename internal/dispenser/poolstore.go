@@ -135,7 +135,7 @@ type fresh struct {
 	pool     *vendorclient.Key
 	clock    *clock
 	mintedAt time.Time // by clock
-	sealed   []byte
+	sealed   string
 	hashes   []string // to be remembered in the same step; nil where that was done
 	reserved *slot    // that ends with it; nil for none
 }
@@ -197,14 +197,14 @@ func (s *store) take(ctx context.Context, sh *shard.Shard, t vendorclient.TokenT
 	from, _ := strconv.ParseInt(fields[3], 10, 64)
 	return taken{
 		clock:  clock{owner: fields[0], now: parseMicros(fields[1]), asked: asked, asOf: asOf},
-		sealed: []byte(fields[2]), keys: only(pools, from), dropped: parseDropped(fields[4]),
+		sealed: fields[2], keys: only(pools, from), dropped: parseDropped(fields[4]),
 	}, nil
 }
 
 // taken is what came out of a pool.
 type taken struct {
 	clock   clock
-	sealed  []byte              // empty where there was nothing
+	sealed  string              // "" where there was nothing
 	keys    []*vendorclient.Key // the one whose pool it was
 	dropped dropped
 }

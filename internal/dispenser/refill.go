@@ -242,7 +242,7 @@ func (r *refiller) asked(ctx context.Context, a *attempt, decision decision) {
 	}
 	s := r.stocksOf(a.Type, shards)[shard.At(shards, a.spread).Index]
 	if decision.owner != "" {
-		s.clock.Store(&decision.clock)
+		s.hear(decision.clock)
 	}
 	if decision.pooled {
 		s.ready.Add(-1)

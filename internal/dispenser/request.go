@@ -112,11 +112,11 @@ type attempt struct {
 	fingerprint string
 	claim       string // this request's own claim id; "" without a key
 	waitingOn   string // the claim id of who is at it already
-	useless     []byte // the kept answer that cannot be used; nil for none
+	useless     string // the kept answer that cannot be used; "" for none
 	unsure      bool   // the last claim may have been made, though no answer came
 	// unfinished is what could not be done with the claim for want of Redis.
 	unfinished func(context.Context) error
-	pooled     []byte // what came out of the pool and stands under the key as it is; nil for nothing
+	pooled     string // what came out of the pool and stands under the key as it is; "" for nothing
 }
 
 func (a *attempt) keyed() bool { return a.claim != "" }

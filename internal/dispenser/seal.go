@@ -60,12 +60,19 @@ var errUnsealable = errors.New("it was sealed under another secret, host or requ
 
 // sealAnswer seals a token, or as toKept has it, for the same caller repeating
 // the same request.
-func (s *sealer) sealAnswer(a *attempt, token secret.Text, mintedAt time.Time) ([]byte, error) {
+func (s *sealer) sealAnswer(a *attempt, token secret.Text, mintedAt time.Time) (string, error) {
 	return s.seal(s.secrets[0], replayPurpose, s.answerParts(a), token, mintedAt)
 }
 
-func (s *sealer) openAnswer(a *attempt, sealed []byte) (secret.Text, time.Time, error) {
-	return s.open(s.secrets, replayPurpose, s.answerParts(a), sealed)
+func (s *sealer) openAnswer(a *attempt, sealed string) (secret.Text, time.Time, error) {
+	parts := s.answerParts(a)
+	for _, from := range s.secrets {
+		token, mintedAt, err := s.open(from, replayPurpose, parts, sealed)
+		if !errors.Is(err, errUnsealable) {
+			return token, mintedAt, err
+		}
+	}
+	return secret.Text{}, time.Time{}, errUnsealable
 }
 
 func (s *sealer) answerParts(a *attempt) []string {
@@ -73,14 +80,14 @@ func (s *sealer) answerParts(a *attempt) []string {
 }
 
 // sealPooled seals a token for whoever is the next to ask for its type.
-func (s *sealer) sealPooled(token vendorclient.Token, mintedAt time.Time) ([]byte, error) {
+func (s *sealer) sealPooled(token vendorclient.Token, mintedAt time.Time) (string, error) {
 	return s.seal(token.Key.Value(), poolPurpose, []string{s.host, string(token.Type)}, token.Value, mintedAt)
 }
 
 // openPooled also returns which of the keys has minted the token.
-func (s *sealer) openPooled(keys []*vendorclient.Key, t vendorclient.TokenType, sealed []byte) (secret.Text, *vendorclient.Key, time.Time, error) {
+func (s *sealer) openPooled(keys []*vendorclient.Key, t vendorclient.TokenType, sealed string) (secret.Text, *vendorclient.Key, time.Time, error) {
 	for _, key := range keys {
-		token, mintedAt, err := s.open([]secret.Text{key.Value()}, poolPurpose, []string{s.host, string(t)}, sealed)
+		token, mintedAt, err := s.open(key.Value(), poolPurpose, []string{s.host, string(t)}, sealed)
 		if !errors.Is(err, errUnsealable) {
 			return token, key, mintedAt, err
 		}
@@ -90,45 +97,47 @@ func (s *sealer) openPooled(keys []*vendorclient.Key, t vendorclient.TokenType, 
 
 // seal returns version, time of minting in microseconds of Redis' clock, salt,
 // nonce and ciphertext. It opens only for the same purpose and parts.
-func (s *sealer) seal(key secret.Text, purpose string, parts []string, token secret.Text, mintedAt time.Time) ([]byte, error) {
+func (s *sealer) seal(from secret.Text, purpose string, parts []string, token secret.Text, mintedAt time.Time) (string, error) {
 	head := make([]byte, headSize)
 	head[0] = sealVersion
 	binary.BigEndian.PutUint64(head[1:9], uint64(mintedAt.UnixMicro()))
 	salt := s.nextSalt()
 	copy(head[9:], salt[:])
 	_, _ = rand.Read(head[9+saltSize:]) // never fails
-	aead, err := s.derive(derivation{key, salt, purpose})
+	aead, err := s.derive(derivation{from, salt, purpose})
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	return aead.Seal(head, head[9+saltSize:], []byte(token.Reveal()), boundTo(head[:9], parts)), nil
+	return string(aead.Seal(head, head[9+saltSize:], []byte(token.Reveal()), appendBound(nil, string(head[:9]), parts))), nil
 }
 
-func (s *sealer) open(keys []secret.Text, purpose string, parts []string, sealed []byte) (secret.Text, time.Time, error) {
+func (s *sealer) open(from secret.Text, purpose string, parts []string, sealed string) (secret.Text, time.Time, error) {
 	if len(sealed) < headSize || sealed[0] != sealVersion {
 		return secret.Text{}, time.Time{}, errUnsealable
 	}
-	salt, nonce := [saltSize]byte(sealed[9:]), sealed[9+saltSize:headSize]
-	for _, key := range keys {
-		aead, err := s.derive(derivation{key, salt, purpose})
-		if err != nil {
-			return secret.Text{}, time.Time{}, err
-		}
-		if plain, err := aead.Open(nil, nonce, sealed[headSize:], boundTo(sealed[:9], parts)); err == nil {
-			return secret.New(string(plain)), mintedAt(sealed), nil
-		}
+	const ample = 128 // for what it is bound to
+	text := append(make([]byte, 0, len(sealed)+ample), sealed...)
+	bound := appendBound(text, sealed[:9], parts)[len(text):]
+	aead, err := s.derive(derivation{from, [saltSize]byte(text[9:]), purpose})
+	if err != nil {
+		return secret.Text{}, time.Time{}, err
 	}
-	return secret.Text{}, time.Time{}, errUnsealable
+	// In place, since the text is a copy already.
+	plain, err := aead.Open(text[headSize:headSize], text[9+saltSize:headSize], text[headSize:], bound)
+	if err != nil {
+		return secret.Text{}, time.Time{}, errUnsealable
+	}
+	return secret.New(string(plain)), mintedAt(sealed), nil
 }
 
 // mintedAt is the time of minting of what was sealed here and opened before.
-func mintedAt(sealed []byte) time.Time {
-	return time.UnixMicro(int64(binary.BigEndian.Uint64(sealed[1:9])))
+func mintedAt(sealed string) time.Time {
+	return time.UnixMicro(int64(binary.BigEndian.Uint64([]byte(sealed[1:9]))))
 }
 
-// boundTo is the additional data.
-func boundTo(head []byte, parts []string) []byte {
-	data := append([]byte(nil), head...)
+// appendBound appends the additional data.
+func appendBound(data []byte, head string, parts []string) []byte {
+	data = append(data, head...)
 	for _, part := range parts {
 		data = binary.BigEndian.AppendUint64(data, uint64(len(part)))
 		data = append(data, part...)

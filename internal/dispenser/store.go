@@ -11,6 +11,8 @@ import (
 type store struct {
 	cfg Config
 	scripts
+	// toAllClaims are those arguments of the claim script that never change.
+	toAllClaims []any
 }
 
 // scripts are all that there are, each described at its head.
@@ -54,12 +56,14 @@ func newStore(cfg Config) *store {
 	ofPool := func(sources ...string) *shard.Script {
 		return shard.NewScript(append([]string{shard.OwnerSource, poolSource}, sources...)...)
 	}
-	return &store{cfg: cfg, scripts: scripts{
+	s := &store{cfg: cfg, scripts: scripts{
 		claims: shard.NewJoint[claimKind](cfg.Shards, ofPool(claimSource)),
 		takes:  ofPool(takeSource), reserves: ofPool(reserveSource), puts: ofPool(givenSource, putSource),
 		settles: shard.NewScript(settleSource), releases: shard.NewScript(releaseSource),
 		remembers: shard.NewJoint[rememberKind](cfg.Shards, shard.NewScript(givenSource, rememberSource)),
 	}}
+	s.toAllClaims = []any{cfg.Pool.Owner, microseconds(cfg.Pool.MaxAge), milliseconds(s.claimLife()), milliseconds(cfg.ReplayWindow)}
+	return s
 }
 
 // claimLife is how long a claim or a reservation lives where nobody ends it:

@@ -26,7 +26,15 @@
 --       3 more   claim id; fingerprint; the kept answer that is of no use and to
 --                be written over, or ""
 -- Answers the time and who this server is, or "" where it did not matter, and
--- then what each request came to.
+-- then what each request came to, in one text, since each part of an answer costs
+-- both ends more than its characters do:
+--       ended
+--       failed <failure>
+--       reused
+--       pending <claim id>
+--       replay <"d" or "q", as it stands><answer or entry>
+--       limited <limit> <theoretical arrival time> <used today> <that of the global rate>
+--       granted <the caller's state> <what was dropped, if anything> <its pool, or 0> <sealed token>
 -- Times are microseconds of this server's clock, since replicas' clocks differ;
 -- a session's own are its issuer's.
 local KEYS, ARGV, sub = KEYS, ARGV, string.sub
@@ -70,7 +78,8 @@ if values[1] then
 end
 
 local charged = false -- the global rate
-local granted = {} -- each a request's answer, its keys and arguments
+local answers = {false} -- which are false until they are known
+local granted = {} -- each which answer, after which keys and arguments, and the state and its life
 
 -- The request whose keys come after so many, and whose arguments.
 local function decide(keys, args)
@@ -78,20 +87,20 @@ local function decide(keys, args)
   for i = keys + n + 1, keys + n + e do
     local ended = values[i - pools]
     -- What cannot be read counts as ended.
-    if ended and (issued == '' or tonumber(issued) <= (tonumber(ended) or math.huge)) then return {'ended'} end
+    if ended and (issued == '' or tonumber(issued) <= (tonumber(ended) or math.huge)) then return 'ended' end
   end
 
   local attempts, claim, fingerprint = keys + n + e, ARGV[args + 2], ARGV[args + 3]
   if keyed then
     local failure = value(attempts + n + 1)
-    if failure then return {'failed', failure} end
+    if failure then return 'failed ' .. failure end
     for i = attempts + 1, attempts + n do
       local entry = value(i)
       if entry then
-        if sub(entry, 2, 23) ~= fingerprint then return {'reused'} end
+        if sub(entry, 2, 23) ~= fingerprint then return 'reused' end
         local kind, rest = sub(entry, 1, 1), sub(entry, 24)
-        if kind == 'p' then return {'pending', rest} end
-        if rest ~= ARGV[args + 4] then return {'replay', kind, rest} end
+        if kind == 'p' then return 'pending ' .. rest end
+        if rest ~= ARGV[args + 4] then return 'replay ' .. kind .. rest end
       end
     end
   end
@@ -111,22 +120,21 @@ local function decide(keys, args)
   local which = daily > 0 and used >= daily and 'per_user_daily'
     or over(tat, user_interval, user_count) and 'per_user'
     or over(global, global_interval, global_count) and 'global'
-  if which then return {'limited', which, tat, used, global} end
+  if which then return string.format('limited %s %.0f %d %.0f', which, tat, used, global) end
 
   if user_count > 0 then tat = math.max(tat, now) + user_interval end
   if global_count > 0 then global, charged = math.max(global, now) + global_interval, true end
   used = used + 1
-  left[KEYS[keys + 1]] = string.format('%.0f %d %d %s', tat, today, used, step)
+  local state = string.format('%.0f %d %d %s', tat, today, used, step)
+  left[KEYS[keys + 1]] = state
   if keyed then
     for i = attempts + 2, attempts + n do left[KEYS[i]] = false end
     left[KEYS[attempts + 1]] = 'p' .. fingerprint .. claim
   end
-  local answer = {'granted', '', tat, used, global, '', 0, ''}
-  granted[#granted + 1] = {answer, keys, args, tat > tomorrow and milliseconds(tat - now) or rest_of_day}
-  return answer
+  granted[#granted + 1] = {#answers + 1, keys, args, state, tat > tomorrow and milliseconds(tat - now) or rest_of_day}
+  return false
 end
 
-local answers = {false}
 local keys, args = pools + 1, 13
 while keys < #KEYS do
   answers[#answers + 1] = decide(keys, args)
@@ -140,10 +148,10 @@ if who ~= '' then sealed, from = take(2, pools + 1, #granted, who, now, most_age
 if charged then
   redis.call('SET', KEYS[1], string.format('%.0f %s', global, ARGV[8]), 'PX', milliseconds(global - now))
 end
+local gone = dropped()
 for i, one in ipairs(granted) do
-  local answer, keys, args, life = unpack(one)
-  local user = KEYS[keys + 1]
-  redis.call('SET', user, left[user], 'PX', life)
+  local which, keys, args, state, life = unpack(one)
+  redis.call('SET', KEYS[keys + 1], state, 'PX', life)
   if keyed then
     local attempts = keys + n + e
     local entry, kept = left[KEYS[attempts + 1]], ARGV[12]
@@ -151,8 +159,8 @@ for i, one in ipairs(granted) do
     redis.call('SET', KEYS[attempts + 1], entry, 'PX', kept)
     if n > 1 then redis.call('DEL', unpack(KEYS, attempts + 2, attempts + n)) end
   end
-  if sealed[i] then answer[6], answer[7] = sealed[i], from[i] end
+  answers[which] = 'granted ' .. state .. ' ' .. gone .. ' ' .. (from[i] or '0') .. ' ' .. (sealed[i] or '')
+  gone = '' -- it is told once
 end
-if #granted > 0 then granted[1][1][8] = dropped() end
 answers[1] = {now, who}
 return answers

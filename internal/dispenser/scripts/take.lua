@@ -9,4 +9,4 @@ local now = t[1] * 1000000 + t[2]
 local who = owner(ARGV[1])
 local sealed, from = {}, {}
 if who ~= '' then sealed, from = take(1, #KEYS, 1, who, now, tonumber(ARGV[2])) end
-return {who, string.format('%.0f', now), sealed[1] or '', string.format('%.0f', from[1] or 0), dropped()}
+return {who, string.format('%.0f', now), sealed[1] or '', from[1] or '0', dropped()}
