@@ -37,7 +37,8 @@
 --       granted <the caller's state> <what was dropped, if anything> <its pool, or 0> <sealed token>
 -- Times are microseconds of this server's clock, since replicas' clocks differ;
 -- a session's own are its issuer's.
-local KEYS, ARGV, sub = KEYS, ARGV, string.sub
+local KEYS, ARGV = KEYS, ARGV
+local format, match, sub, max = string.format, string.match, string.sub, math.max
 local n, e, pools, keyed = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1'
 local user_interval, user_count = tonumber(ARGV[5]), tonumber(ARGV[6])
 local daily = tonumber(ARGV[7])
@@ -55,26 +56,27 @@ end
 
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
-local today = math.floor(now / 86400000000)
-local tomorrow = (today + 1) * 86400000000
-local function milliseconds(us) return string.format('%.0f', math.ceil(us / 1000)) end
+local day = math.floor(now / 86400000000)
+local today, tomorrow = format('%d', day), (day + 1) * 86400000000
+local function milliseconds(us) return format('%.0f', math.ceil(us / 1000)) end
 local rest_of_day = milliseconds(tomorrow - now)
 
 -- What another rate has kept, of another plan or before the policy changed: as
--- many events are used of this one, as in limit.Rate.
+-- many events are used of this one, as in limit.Rate. The intervals are compared as
+-- texts, and become numbers only where they differ.
 local function adopt(at, step, interval, count)
-  if count == 0 or at <= now or step == 0 or step == interval then return at end
+  if count == 0 or at <= now or step == interval or step == '0' then return at end
   return now + interval * math.min(math.ceil((at - now) / step), count)
 end
 
 local function over(at, interval, count)
-  return count > 0 and math.max(at, now) + interval - now > interval * count
+  return count > 0 and max(at, now) + interval - now > interval * count
 end
 
 local global = 0
 if values[1] then
-  local at, kept = string.match(values[1], '^(%d+) (%d+)$')
-  if at then global = adopt(tonumber(at), tonumber(kept), global_interval, global_count) end
+  local at, kept = match(values[1], '^(%d+) (%d+)$')
+  if at then global = adopt(tonumber(at), kept, ARGV[8], global_count) end
 end
 
 local charged = false -- the global rate
@@ -109,23 +111,23 @@ local function decide(keys, args)
   for i = keys + 1, keys + n do
     local state = value(i)
     if state then
-      local at, day, count, kept = string.match(state, '^(%d+) (%d+) (%d+) (%d+)$')
+      local at, day, count, kept = match(state, '^(%d+) (%d+) (%d+) (%d+)$')
       if at then
-        at = adopt(tonumber(at), tonumber(kept), user_interval, user_count)
+        at = adopt(tonumber(at), kept, ARGV[5], user_count)
         if at > tat then tat, step = at, user_count > 0 and ARGV[5] or kept end
-        if tonumber(day) == today then used = math.max(used, tonumber(count)) end
+        if day == today then used = max(used, tonumber(count)) end
       end
     end
   end
   local which = daily > 0 and used >= daily and 'per_user_daily'
     or over(tat, user_interval, user_count) and 'per_user'
     or over(global, global_interval, global_count) and 'global'
-  if which then return string.format('limited %s %.0f %d %.0f', which, tat, used, global) end
+  if which then return format('limited %s %.0f %d %.0f', which, tat, used, global) end
 
-  if user_count > 0 then tat = math.max(tat, now) + user_interval end
-  if global_count > 0 then global, charged = math.max(global, now) + global_interval, true end
+  if user_count > 0 then tat = max(tat, now) + user_interval end
+  if global_count > 0 then global, charged = max(global, now) + global_interval, true end
   used = used + 1
-  local state = string.format('%.0f %d %d %s', tat, today, used, step)
+  local state = format('%.0f %s %d %s', tat, today, used, step)
   left[KEYS[keys + 1]] = state
   if keyed then
     for i = attempts + 2, attempts + n do left[KEYS[i]] = false end
@@ -146,7 +148,7 @@ local who, sealed, from = '', {}, {}
 if #granted > 0 and pools > 0 then who = owner(ARGV[10]) end
 if who ~= '' then sealed, from = take(2, pools + 1, #granted, who, now, most_age) end
 if charged then
-  redis.call('SET', KEYS[1], string.format('%.0f %s', global, ARGV[8]), 'PX', milliseconds(global - now))
+  redis.call('SET', KEYS[1], format('%.0f %s', global, ARGV[8]), 'PX', milliseconds(global - now))
 end
 local gone = dropped()
 for i, one in ipairs(granted) do
