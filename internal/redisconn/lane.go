@@ -37,7 +37,7 @@ type call struct {
 // becomes of its batch is still written to it.
 func (l *slotLane) process(ctx context.Context, cmd *once) error {
 	l.mu.Lock()
-	if l.calls.Enter() {
+	if l.calls.Enter(lane.Abreast) {
 		l.mu.Unlock()
 		defer l.leave()
 		return l.client().Process(ctx, cmd)

@@ -208,7 +208,7 @@ func TestABatchEndsWithItsLastCaller(t *testing.T) {
 	l, w := watched(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
-	for l.calls.Enter() {
+	for l.calls.Enter(lane.Abreast) {
 	}
 	outcomes := l.start(ctx, 2)
 	l.await(t, 2)

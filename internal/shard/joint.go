@@ -3,7 +3,9 @@ package shard
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
+	"time"
 
 	"farebox/internal/lane"
 )
@@ -17,8 +19,8 @@ type Kind interface {
 }
 
 // Joint is a script that one run of does what many calls ask for. A call that
-// finds no run of its kind under way goes at once and alone; those that come
-// meanwhile share the next. It is safe for concurrent use.
+// finds no run of its kind under way goes at once, with those that come in the same
+// moment; those that come meanwhile share the next. It is safe for concurrent use.
 //
 // The script is given what the calls have in common and then each call's keys,
 // and arguments, in order. It answers with a list: what it has to say to all, and
@@ -27,8 +29,16 @@ type Joint[K Kind] struct {
 	set    *Set
 	script *Script
 
+	now func() time.Time
+
 	mu    sync.Mutex
-	lanes map[place[K]]*lane.Lane[*call] // of what has runs under way
+	lanes map[place[K]]*runs // of what has some under way
+}
+
+// runs are those of one place: one, and where the server is far a second.
+type runs struct {
+	lane.Lane[*call]
+	began time.Time // when the last one did
 }
 
 // place is where and with whom a call may run.
@@ -53,11 +63,15 @@ const (
 	// mostKeys bounds one of calls with many keys: Lua passes on no more than some
 	// 8,000 at once.
 	mostKeys = 4096
+	// far is a server that has not answered in this time: then a second run sets out,
+	// so that nobody waits for two ways there. To a near one they go one after the
+	// other, since it does one at a time, and the greater ones cost less.
+	far = 2 * time.Millisecond
 )
 
 // NewJoint returns a Joint of a script.
 func NewJoint[K Kind](set *Set, script *Script) *Joint[K] {
-	return &Joint[K]{set: set, script: script, lanes: map[place[K]]*lane.Lane[*call]{}}
+	return &Joint[K]{set: set, script: script, now: time.Now, lanes: map[place[K]]*runs{}}
 }
 
 // Run runs the script once for this call, perhaps with others, over keys that
@@ -76,7 +90,13 @@ func (j *Joint[K]) Run(ctx context.Context, sh *Shard, kind K, keys []string, ar
 		c.done.Wait()
 		return c.common, c.own, c.err
 	}
-	j.run(ctx, at, []*call{c})
+	// Those whose requests have come already will ask in a moment.
+	runtime.Gosched()
+	batch := j.along(at, c)
+	j.run(ctx, at, batch)
+	for _, other := range batch[1:] {
+		other.done.Done()
+	}
 	if batch := j.next(at, len(keys)); batch != nil {
 		go j.serve(ctx, at, batch)
 	}
@@ -99,10 +119,15 @@ func (j *Joint[K]) enter(at place[K], c *call) bool {
 	defer j.mu.Unlock()
 	l := j.lanes[at]
 	if l == nil {
-		l = &lane.Lane[*call]{}
+		l = &runs{}
 		j.lanes[at] = l
 	}
-	if l.Enter() {
+	now, places := j.now(), 1
+	if now.Sub(l.began) >= far {
+		places = lane.Abreast
+	}
+	if l.Enter(places) {
+		l.began = now
 		return true
 	}
 	c.done.Add(1)
@@ -110,14 +135,29 @@ func (j *Joint[K]) enter(at place[K], c *call) bool {
 	return false
 }
 
+// along returns a call that is to run, and those that wait and go with it.
+func (j *Joint[K]) along(at place[K], c *call) []*call {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return append([]*call{c}, j.lanes[at].Take(mostOf(len(c.keys))-1)...)
+}
+
+// mostOf is how many calls of so many keys each go in one run.
+func mostOf(keys int) int { return min(largest, max(mostKeys/max(keys, 1), 1)) }
+
 // next returns which calls, of so many keys each, are to run after a run has ended;
 // nil for none.
 func (j *Joint[K]) next(at place[K], keys int) []*call {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	l := j.lanes[at]
-	batch := l.Next(min(largest, max(mostKeys/max(keys, 1), 1)))
-	if l.Idle() {
+	l, now := j.lanes[at], j.now()
+	if l.Busy() > 1 && now.Sub(l.began) < far {
+		l.Leave() // the other run is enough
+		return nil
+	}
+	batch := l.Next(mostOf(keys))
+	l.began = now
+	if l.Busy() == 0 {
 		delete(j.lanes, at)
 	}
 	return batch

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,7 +64,10 @@ func newCalls(t *testing.T) (desk, *Set, *calls) {
 		t.Fatal(err)
 	}
 	joint := NewJoint[kind](s, NewScript("the script"))
-	return server, s, &calls{t: t, joint: joint, shard: s.first, ends: map[string]error{}}
+	c := &calls{t: t, joint: joint, shard: s.first, ends: map[string]error{}}
+	// The server is far, as a rule.
+	joint.now = func() time.Time { return time.Unix(0, c.clock.Add(int64(far))) }
+	return server, s, c
 }
 
 // calls makes calls one after the other, each once the one before waits or is
@@ -72,6 +76,7 @@ type calls struct {
 	t     *testing.T
 	joint *Joint[kind]
 	shard *Shard
+	clock atomic.Int64 // in nanoseconds
 	all   sync.WaitGroup
 	mu    sync.Mutex
 	ends  map[string]error
@@ -87,6 +92,30 @@ func (c *calls) call(k kind, name string, furtherKeys ...string) {
 		defer c.mu.Unlock()
 		c.ends[name] = err
 	})
+}
+
+// ended is how many calls have.
+func (c *calls) ended() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.ends)
+}
+
+// nothingLeft waits until no lane is left: whoever runs calls for others gives the
+// place up once they have their answers.
+func (c *calls) nothingLeft() {
+	c.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		c.joint.mu.Lock()
+		left := len(c.joint.lanes)
+		c.joint.mu.Unlock()
+		if left == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			c.t.Fatalf("%d lanes are left", left)
+		}
+	}
 }
 
 // occupy has as many runs of kind a under way as may be; the calls are first0 and
@@ -114,6 +143,44 @@ func (c *calls) waiting(k kind, n int) {
 			c.t.Fatalf("never %d waiting", n)
 		}
 	}
+}
+
+func TestASecondRunSetsOutToAServerThatIsFarAlone(t *testing.T) {
+	t.Parallel()
+	server, _, c := newCalls(t)
+	c.joint.now = func() time.Time { return time.Unix(0, c.clock.Load()) }
+	c.call("a", "first")
+	first := <-server
+	c.clock.Add(int64(far) - 1)
+	c.call("a", "soon")
+	c.waiting("a", 1)
+	c.clock.Add(1)
+	c.call("a", "late")
+	second := <-server
+	// Who has waited longer goes first, or with it.
+	if got := second.args(); !slices.Equal(got, []any{"late", "soon"}) {
+		t.Errorf("the second run has %v", got)
+	}
+	c.call("a", "third")
+	c.waiting("a", 1)
+	// The server was quick this time, so one run is enough.
+	second.serve()
+	for deadline := time.Now().Add(10 * time.Second); c.ended() < 2; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the second run never ended")
+		}
+	}
+	c.waiting("a", 1) // for the first run, which is enough
+	first.serve()
+	third := <-server
+	third.serve()
+	c.all.Wait()
+	for name, err := range c.ends {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	c.nothingLeft()
 }
 
 // Calls that come while runs are under way share the next, in their order, each
@@ -153,18 +220,7 @@ func TestCallsThatComeMeanwhileShareARun(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// Whoever runs calls for others gives the place up once they have their answers.
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		c.joint.mu.Lock()
-		left := len(c.joint.lanes)
-		c.joint.mu.Unlock()
-		if left == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%d lanes are left", left)
-		}
-	}
+	c.nothingLeft()
 }
 
 func TestARunIsBounded(t *testing.T) {

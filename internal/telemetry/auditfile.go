@@ -46,6 +46,8 @@ type AuditFile struct {
 const (
 	// auditQueue bounds what waits, some 8,000 lines.
 	auditQueue = 4 << 20
+	// auditPause is between two writes, so that lines that come at once share one.
+	auditPause = 5 * time.Millisecond
 	// auditRoom is what is kept for lines that come, once many have waited.
 	auditRoom = 64 << 10
 )
@@ -124,6 +126,7 @@ func (f *AuditFile) run() {
 		if ended {
 			break
 		}
+		time.Sleep(auditPause)
 	}
 	if f.file != nil {
 		_ = f.file.Close()
