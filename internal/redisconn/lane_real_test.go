@@ -27,7 +27,7 @@ func together(t *testing.T, conn *Conn, n int, script string) []outcome {
 	t.Helper()
 	l := conn.laneOf("t")
 	l.mu.Lock()
-	for l.calls.Enter() {
+	for l.calls.Enter(lane.Abreast) {
 	}
 	l.mu.Unlock()
 	outcomes := make(chan outcome, n)
