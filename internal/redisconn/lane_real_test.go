@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"farebox/internal/lane"
 	"farebox/internal/secret"
 	"farebox/internal/testredis"
 
