@@ -429,6 +429,19 @@ func TestAVendorThatHangsIsATimeoutAndThenOpensTheBreaker(t *testing.T) {
 	}
 }
 
+func TestNobodyPausesForAnAttemptThatAnOpenBreakerWouldNotLetThrough(t *testing.T) {
+	t.Parallel()
+	b := start(t, answers(500, ""))
+	b.mint(t)
+	_, err := b.mint(t) // its second attempt is the fifth failure in a row
+	if err == nil || err.Kind != vendorclient.KindServerError || err.RetryAfter <= time.Second {
+		t.Errorf("error = %+v", err)
+	}
+	if calls, slept := b.calls.Load(), len(b.slept); calls != 5 || slept != 3 {
+		t.Errorf("%d calls and %d pauses", calls, slept)
+	}
+}
+
 func TestTheBreakerClosesWhenTheVendorIsBack(t *testing.T) {
 	t.Parallel()
 	var works atomic.Bool

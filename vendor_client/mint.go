@@ -80,6 +80,11 @@ func (c *Client) obtain(ctx context.Context, o order) (Credential, error) {
 			continue
 		}
 		pause := err.RetryAfter + backoff(attempt)
+		if remaining := c.breaker.RemainingDelay(); c.breaker.IsOpen() && remaining > pause {
+			// The next attempt would not be made, and others may wait on this one.
+			err.RetryAfter = max(err.RetryAfter, remaining)
+			return Credential{}, err
+		}
 		if attempt == maxAttempts || !(err.Kind.busy() || err.Kind.down()) || !leavesTime(ctx, pause) {
 			return Credential{}, err
 		}
