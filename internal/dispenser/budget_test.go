@@ -11,20 +11,7 @@ import (
 	"farebox/internal/limit"
 	"farebox/internal/secret"
 	vendorclient "farebox/vendor_client"
-
-	"github.com/redis/go-redis/v9"
 )
-
-// instant is a Redis that grants every request the same token out of the pool,
-// and costs nothing.
-type instant struct{ answer []any }
-
-func (*instant) Clustered(context.Context) (bool, error) { return false, nil }
-
-func (i *instant) Process(_ context.Context, cmd redis.Cmder) error {
-	cmd.(*redis.Cmd).SetVal(i.answer)
-	return nil
-}
 
 // fromThePool hands out one token that lay ready, without an idempotency key.
 func fromThePool(t testing.TB) func() {
