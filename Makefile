@@ -31,7 +31,7 @@ test: deps lint ## everything, with a real Redis and a real browser
 	$(GO) test ./... -count=1
 	$(GO) test -tags real -race -shuffle=on -count=1 -timeout 15m ./...
 	$(GO) -C deploy/verify test -count=1 ./...
-	@for target in internal/policy/FuzzRead session/FuzzVerify session/FuzzClaims session/FuzzKeySet handlers/FuzzRequestHeaders; do \
+	@for target in internal/policy/FuzzRead session/FuzzVerify session/FuzzClaims session/FuzzKeySet handlers/FuzzRequestHeaders internal/jsontext/FuzzAppendString; do \
 		$(GO) test ./$${target%/*} -run '^$$' -fuzz "^$${target#*/}$$" -fuzztime 3s -fuzzminimizetime 10x || exit 1; \
 	done
 
