@@ -30,10 +30,6 @@ func (s *server) arrive(c echo.Context) *arrival {
 // all of them.
 func arrivalOf(c echo.Context) *arrival { return c.(*arrival) }
 
-func requestID(c echo.Context) string { return arrivalOf(c).requestID }
-
-func clientOf(c echo.Context) string { return arrivalOf(c).client }
-
 // goodRequestID accepts a caller's id where it is short and harmless in a log.
 func goodRequestID(id string) bool {
 	const most = 128

@@ -58,7 +58,7 @@ type Origin interface {
 	Wildcard() bool
 }
 
-// Route is a further handler under the public listener's middleware. Pattern
+// Route is a further handler behind the public listener's edge. Pattern
 // is Echo's: "/path" or "/path/*".
 type Route struct {
 	Pattern string

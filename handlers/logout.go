@@ -40,7 +40,7 @@ type logoutError struct {
 // all replicas, and 400 otherwise; then the provider may send it again.
 func (s *server) logout(c echo.Context) error {
 	c.Response().Header().Set("Cache-Control", "no-store")
-	refused := s.tryLogout(c)
+	refused := s.tryLogout(arrivalOf(c))
 	if refused == nil {
 		return c.NoContent(http.StatusOK)
 	}
@@ -51,24 +51,24 @@ func (s *server) logout(c echo.Context) error {
 	return c.Blob(http.StatusBadRequest, "application/json", body)
 }
 
-func (s *server) tryLogout(c echo.Context) *logoutError {
-	token, err := logoutToken(c)
+func (s *server) tryLogout(a *arrival) *logoutError {
+	token, err := logoutToken(a)
 	if err != nil {
-		return s.refuseLogout(c, "Send one logout_token, as a form.")
+		return s.refuseLogout(a, "Send one logout_token, as a form.")
 	}
-	ctx, cancel := context.WithTimeout(c.Request().Context(), s.RequestTimeout)
+	ctx, cancel := context.WithTimeout(a.Request().Context(), s.RequestTimeout)
 	defer cancel()
 	logout, err := s.Logout.Verifier.Verify(ctx, token)
 	switch {
 	case errors.Is(err, session.ErrInvalid):
-		s.Log.WarnContext(ctx, "a logout token was not accepted", "request_id", requestID(c), "reason", session.Reason(err))
-		return s.refuseLogout(c, "This logout token is not accepted.")
+		s.Log.WarnContext(ctx, "a logout token was not accepted", "request_id", a.requestID, "reason", session.Reason(err))
+		return s.refuseLogout(a, "This logout token is not accepted.")
 	case err != nil:
-		s.Log.WarnContext(ctx, "a logout token could not be checked", "request_id", requestID(c), "error", err)
+		s.Log.WarnContext(ctx, "a logout token could not be checked", "request_id", a.requestID, "error", err)
 		return &logoutError{"temporarily_unavailable", "The logout token cannot be checked now. Send it again."}
 	}
-	if err := s.end(ctx, c, logout); err != nil {
-		s.Log.ErrorContext(ctx, "sessions may go on in spite of a logout", "request_id", requestID(c), "error", err)
+	if err := s.end(ctx, a, logout); err != nil {
+		s.Log.ErrorContext(ctx, "sessions may go on in spite of a logout", "request_id", a.requestID, "error", err)
 		return &logoutError{"temporarily_unavailable", "The sessions may not have been ended. Send it again."}
 	}
 	// Last, so that a token whose work failed can be sent again; done twice it
@@ -83,9 +83,9 @@ func (s *server) tryLogout(c echo.Context) *logoutError {
 // refuseLogout counts what is not acceptable against its address, and tells one
 // from where much of it comes to stop. A good token from there is taken all the
 // same: behind a balancer all the world has one address.
-func (s *server) refuseLogout(c echo.Context, why string) *logoutError {
-	s.failures.charge(clientOf(c))
-	if _, suspect := s.failures.suspect(clientOf(c)); suspect {
+func (s *server) refuseLogout(a *arrival, why string) *logoutError {
+	s.failures.charge(a.client)
+	if _, suspect := s.failures.suspect(a.client); suspect {
 		return &logoutError{"temporarily_unavailable", "Too much that came from this address was not acceptable."}
 	}
 	return &logoutError{"invalid_request", why}
@@ -93,7 +93,7 @@ func (s *server) refuseLogout(c echo.Context, why string) *logoutError {
 
 // end ends the session that is named. Sessions that have no id of their own
 // cannot be told from it, so the subject's are ended too.
-func (s *server) end(ctx context.Context, c echo.Context, logout *session.Logout) error {
+func (s *server) end(ctx context.Context, a *arrival, logout *session.Logout) error {
 	ending := revocation.Ending{Issuer: logout.Issuer, At: logout.IssuedAt}
 	var all []revocation.Ending
 	if logout.SessionID != "" {
@@ -106,7 +106,7 @@ func (s *server) end(ctx context.Context, c echo.Context, logout *session.Logout
 		all = append(all, ending)
 	}
 	entry := telemetry.Entry{
-		Event: telemetry.EventRevoked, RequestID: requestID(c), Outcome: "ok", Client: clientOf(c),
+		Event: telemetry.EventRevoked, RequestID: a.requestID, Outcome: "ok", Client: a.client,
 		SessionHash: s.Hasher.Session(logout.Issuer, logout.SessionID),
 	}
 	if logout.Subject != "" {
@@ -124,10 +124,10 @@ func (s *server) end(ctx context.Context, c echo.Context, logout *session.Logout
 }
 
 // logoutToken reads the form.
-func logoutToken(c echo.Context) (string, error) {
+func logoutToken(a *arrival) (string, error) {
 	const most = 16 << 10
-	r := c.Request()
-	r.Body = http.MaxBytesReader(c.Response(), r.Body, most)
+	r := a.Request()
+	r.Body = http.MaxBytesReader(a.Response(), r.Body, most)
 	if err := r.ParseForm(); err != nil {
 		return "", err
 	}
