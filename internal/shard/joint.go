@@ -51,7 +51,7 @@ type place[K Kind] struct {
 type call struct {
 	keys []string
 	args []any
-	done sync.WaitGroup // of one, until the rest is there; of none for who does not wait
+	done sync.WaitGroup // of one, until the rest is there
 
 	common, own any
 	err         error
@@ -85,6 +85,7 @@ func (j *Joint[K]) Run(ctx context.Context, sh *Shard, kind K, keys []string, ar
 		defer func() { end(reason(err)) }()
 	}
 	c := &call{keys: keys, args: args}
+	c.done.Add(1)
 	at := place[K]{sh, kind}
 	if !j.enter(at, c) {
 		c.done.Wait()
@@ -92,11 +93,7 @@ func (j *Joint[K]) Run(ctx context.Context, sh *Shard, kind K, keys []string, ar
 	}
 	// Those whose requests have come already will ask in a moment.
 	runtime.Gosched()
-	batch := j.along(at, c)
-	j.run(ctx, at, batch)
-	for _, other := range batch[1:] {
-		other.done.Done()
-	}
+	j.run(ctx, at, j.along(at, c))
 	if batch := j.next(at, len(keys)); batch != nil {
 		go j.serve(ctx, at, batch)
 	}
@@ -107,9 +104,6 @@ func (j *Joint[K]) Run(ctx context.Context, sh *Shard, kind K, keys []string, ar
 func (j *Joint[K]) serve(ctx context.Context, at place[K], batch []*call) {
 	for ; batch != nil; batch = j.next(at, len(batch[0].keys)) {
 		j.run(ctx, at, batch)
-		for _, c := range batch {
-			c.done.Done()
-		}
 	}
 }
 
@@ -130,7 +124,6 @@ func (j *Joint[K]) enter(at place[K], c *call) bool {
 		l.began = now
 		return true
 	}
-	c.done.Add(1)
 	l.Wait(c)
 	return false
 }
@@ -163,7 +156,7 @@ func (j *Joint[K]) next(at place[K], keys int) []*call {
 	return batch
 }
 
-// run runs calls together. Where the server did not answer in time, those who
+// run runs calls together, and tells them. Where the server did not answer in time, those who
 // have waited for that are told the same: they would wait as long again.
 func (j *Joint[K]) run(ctx context.Context, at place[K], batch []*call) {
 	const ample = 16 // for what is common
@@ -191,6 +184,9 @@ func (j *Joint[K]) run(ctx context.Context, at place[K], batch []*call) {
 	}
 	if err != nil && reason(err) == timedOut {
 		j.dismiss(at)
+	}
+	for _, c := range batch {
+		c.done.Done()
 	}
 }
 

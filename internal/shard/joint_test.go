@@ -101,19 +101,29 @@ func (c *calls) ended() int {
 	return len(c.ends)
 }
 
-// nothingLeft waits until no lane is left: whoever runs calls for others gives the
-// place up once they have their answers.
-func (c *calls) nothingLeft() {
+// allWell waits until all calls have ended, asks that none failed, and waits until
+// no lane is left: whoever runs calls for others gives the place up once they have
+// their answers.
+func (c *calls) allWell() {
 	c.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		c.joint.mu.Lock()
-		left := len(c.joint.lanes)
-		c.joint.mu.Unlock()
-		if left == 0 {
-			return
+	c.all.Wait()
+	for name, err := range c.ends {
+		if err != nil {
+			c.t.Errorf("%s: %v", name, err)
 		}
+	}
+	c.eventually("no lane is left", func() bool {
+		c.joint.mu.Lock()
+		defer c.joint.mu.Unlock()
+		return len(c.joint.lanes) == 0
+	})
+}
+
+func (c *calls) eventually(what string, met func() bool) {
+	c.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !met(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			c.t.Fatalf("%d lanes are left", left)
+			c.t.Fatalf("it never came to this: %s", what)
 		}
 	}
 }
@@ -131,18 +141,12 @@ func (c *calls) occupy(server desk, furtherKeys ...string) (under []sent) {
 // waiting waits until so many calls of a kind wait for a run.
 func (c *calls) waiting(k kind, n int) {
 	c.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	c.eventually(fmt.Sprint(n, " wait"), func() bool {
 		c.joint.mu.Lock()
+		defer c.joint.mu.Unlock()
 		l := c.joint.lanes[place[kind]{c.shard, k}]
-		met := l != nil && l.Waiting() == n
-		c.joint.mu.Unlock()
-		if met {
-			return
-		}
-		if time.Now().After(deadline) {
-			c.t.Fatalf("never %d waiting", n)
-		}
-	}
+		return l != nil && l.Waiting() == n
+	})
 }
 
 func TestASecondRunSetsOutToAServerThatIsFarAlone(t *testing.T) {
@@ -165,22 +169,12 @@ func TestASecondRunSetsOutToAServerThatIsFarAlone(t *testing.T) {
 	c.waiting("a", 1)
 	// The server was quick this time, so one run is enough.
 	second.serve()
-	for deadline := time.Now().Add(10 * time.Second); c.ended() < 2; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the second run never ended")
-		}
-	}
+	c.eventually("the second run has ended", func() bool { return c.ended() == 2 })
 	c.waiting("a", 1) // for the first run, which is enough
 	first.serve()
 	third := <-server
 	third.serve()
-	c.all.Wait()
-	for name, err := range c.ends {
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	c.nothingLeft()
+	c.allWell()
 }
 
 // Calls that come while runs are under way share the next, in their order, each
@@ -214,13 +208,7 @@ func TestCallsThatComeMeanwhileShareARun(t *testing.T) {
 	for _, s := range under[1:] {
 		s.serve()
 	}
-	c.all.Wait()
-	for name, err := range c.ends {
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	c.nothingLeft()
+	c.allWell()
 }
 
 func TestARunIsBounded(t *testing.T) {
