@@ -80,7 +80,7 @@ func (c *Client) obtain(ctx context.Context, o order) (Credential, error) {
 			continue
 		}
 		pause := err.RetryAfter + backoff(attempt)
-		if remaining := c.breaker.RemainingDelay(); c.breaker.IsOpen() && remaining > pause {
+		if remaining := c.breaker.RemainingDelay(); remaining > pause {
 			// The next attempt would not be made, and others may wait on this one.
 			err.RetryAfter = max(err.RetryAfter, remaining)
 			return Credential{}, err
@@ -127,7 +127,7 @@ var mends = map[Kind]string{
 func (c *Client) obtainOnce(ctx context.Context, o order, key *Key) (Credential, *Error) {
 	// While it is open nobody queues: who waits behind a vendor that is away
 	// waits for nothing.
-	if remaining := c.breaker.RemainingDelay(); c.breaker.IsOpen() && remaining > 0 {
+	if remaining := c.breaker.RemainingDelay(); remaining > 0 {
 		return Credential{}, c.notCalled(o.breakerOpen(remaining))
 	}
 	free, err := c.turn(ctx, o)
