@@ -39,7 +39,7 @@ func TestAKeySetVerifiesEveryAlgorithm(t *testing.T) {
 		}
 	}
 	// One algorithm a key, where the key says so.
-	if _, err := v.Verify(t.Context(), signKid(t, pairs["RS512"], "RS256")); !errors.Is(err, session.ErrInvalid) {
+	if err := decided(t, v, signKid(t, pairs["RS512"], "RS256")); !errors.Is(err, session.ErrInvalid) {
 		t.Errorf("RS512 under the key for RS256: %v", err)
 	}
 }
@@ -81,7 +81,7 @@ func TestKeysThatAreNotForThisAreLeftOut(t *testing.T) {
 		if name == "that is too weak" {
 			raw = signKid(t, keyPair{jwt.SigningMethodRS256, weak, nil}, "odd")
 		}
-		if _, err := v.Verify(t.Context(), raw); !errors.Is(err, session.ErrInvalid) {
+		if err := decided(t, v, raw); !errors.Is(err, session.ErrInvalid) {
 			t.Errorf("a key %s was used: %v", name, err)
 		}
 		if _, err := v.Verify(t.Context(), signKid(t, pairs["ES256"], "good")); err != nil {
@@ -96,7 +96,7 @@ func TestATokenWithoutKidNeedsASingleKeyThatFits(t *testing.T) {
 	p.publishes(jwk(a["ES256"], "a"), jwk(b["ES256"], "b"))
 	s := p.jwks(t)
 	loaded(t, s)
-	if _, err := verifier(t, s).Verify(t.Context(), signKid(t, a["ES256"], "")); !errors.Is(err, session.ErrInvalid) {
+	if err := decided(t, verifier(t, s), signKid(t, a["ES256"], "")); !errors.Is(err, session.ErrInvalid) {
 		t.Errorf("error = %v", err)
 	}
 }
@@ -122,7 +122,7 @@ func TestTheLastGoodSetServesWhileTheHostIsBroken(t *testing.T) {
 		at += 2
 		p.clock.Store(at)
 		// An unknown kid has it load, and cannot be judged.
-		if _, err := v.Verify(t.Context(), signKid(t, pairs["ES256"], "unknown")); !errors.Is(err, session.ErrKeysUnavailable) {
+		if err := decided(t, v, signKid(t, pairs["ES256"], "unknown")); !errors.Is(err, session.ErrKeysUnavailable) {
 			t.Errorf("%s: an unknown kid: %v", name, err)
 		}
 		if _, err := v.Verify(t.Context(), signKid(t, pairs["ES256"], "k")); err != nil {
@@ -186,7 +186,7 @@ func TestAKeyOfTheWrongCurveForItsAlgIsNotUsed(t *testing.T) {
 		t.Fatalf("the token is no threat: %v", err)
 	}
 	raw := unsigned + "." + base64.RawURLEncoding.EncodeToString(signature)
-	if _, err := verifier(t, s).Verify(t.Context(), raw); !errors.Is(err, session.ErrInvalid) {
+	if err := decided(t, verifier(t, s), raw); !errors.Is(err, session.ErrInvalid) {
 		t.Errorf("error = %v", err)
 	}
 }
@@ -198,7 +198,7 @@ func TestATokenNeverCostsMoreSignaturesThanAFewKeys(t *testing.T) {
 		p.publishes(slices.Repeat([]jose.JSONWebKey{jwk(pair, "k")}, n)...)
 		s := p.jwks(t)
 		loaded(t, s)
-		if _, err := verifier(t, s).Verify(t.Context(), signKid(t, pair, "k")); !errors.Is(err, want) {
+		if err := decided(t, verifier(t, s), signKid(t, pair, "k")); !errors.Is(err, want) {
 			t.Errorf("%d keys of one kid: %v", n, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -117,6 +118,17 @@ func (p *provider) oidc(t *testing.T) *session.JWKS {
 func loaded(t *testing.T, s *session.JWKS) {
 	t.Helper()
 	eventually(t, "the set is loaded", func() bool { return s.Status().Usable })
+}
+
+// decided is what v says of raw once it has the keys to tell. A busy machine's
+// load may take longer than one call waits for it.
+func decided(t *testing.T, v *session.Verifier, raw string) (err error) {
+	t.Helper()
+	eventually(t, "the keys for the session are known", func() bool {
+		_, err = v.Verify(t.Context(), raw)
+		return !errors.Is(err, session.ErrKeysPending)
+	})
+	return err
 }
 
 // eventually waits for what another goroutine brings about.
