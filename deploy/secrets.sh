@@ -15,7 +15,7 @@ if [ ! -s redis_url ] || [ ! -s redis_users ]; then
 	# The rights are those of docs/redis.md.
 	cat >redis_users <<END
 user default on nopass resetkeys resetchannels -@all +ping
-user farebox on #$hash resetkeys ~{farebox:* resetchannels -@all +hello +evalsha +eval +time +info +exists +get +mget +set +del +unlink +pexpire +pttl +lpop +rpush +llen +lindex +sadd +sismember +zadd +zcard +zrem +zremrangebyscore +hset +hgetall +hdel +xadd +xrange
+user farebox on #$hash resetkeys ~{farebox:* resetchannels -@all +hello +evalsha +eval +time +info +exists +get +mget +set +del +unlink +pexpire +pttl +lpop +rpush +llen +lindex +sadd +smismember +zadd +zcard +zrem +zremrangebyscore +hset +hgetall +hdel +xadd +xrange
 END
 fi
 [ -s elevenlabs_api_key ] || echo "Put the vendor's key into $(pwd)/elevenlabs_api_key" >&2

@@ -27,7 +27,7 @@ func fromThePool(t testing.TB) func() {
 	}
 	us := now.UnixMicro()
 	server.answer = []any{
-		[]any{us, "an owner of thirty-two characters"},
+		us,
 		fmt.Sprint("granted ", us, " 20000 1 6000000  1 ", sealed),
 	}
 	request := Request{

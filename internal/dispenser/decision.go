@@ -115,14 +115,9 @@ func (s *store) pools(a *attempt) []*vendorclient.Key {
 
 // parseDecision reads what the claim script said to all, and to this attempt.
 func parseDecision(common, own any, limits limit.Limits, pools []*vendorclient.Key) (decision, error) {
-	toAll, _ := common.([]any)
-	text, ok := own.(string)
-	if len(toAll) != 2 || !ok {
-		return decision{}, shard.ErrOddAnswer
-	}
-	now, isTime := toAll[0].(int64)
-	owner, isOwner := toAll[1].(string)
-	r := reading{rest: text, odd: !isTime || !isOwner}
+	now, isTime := common.(int64)
+	text, isText := own.(string)
+	r := reading{rest: text, odd: !isTime || !isText}
 	d := decision{outcome: outcome(r.word()), clock: clock{now: time.UnixMicro(now)}}
 	switch d.outcome {
 	case outcomeReused, outcomeEnded:
@@ -140,7 +135,7 @@ func parseDecision(common, own any, limits limit.Limits, pools []*vendorclient.K
 		d.states = states(limits, d.limited, tat, used, global, d.now)
 	case outcomeGranted:
 		tat, _, used, _ := r.micros(), r.word(), int(r.number()), r.word()
-		d.owner, d.states = owner, states(limits, "", tat, used, time.Time{}, d.now)
+		d.states = states(limits, "", tat, used, time.Time{}, d.now)
 		d.dropped = parseDropped(r.word())
 		if pool := r.number(); r.rest != "" {
 			d.pooled, d.sealed, d.keys = true, r.rest, only(pools, pool)

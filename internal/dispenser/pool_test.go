@@ -189,8 +189,9 @@ func pooledTooOld(t *testing.T, h *house) {
 }
 
 func spareToPool(t *testing.T, h *house) {
-	d := h.open(h.withPool(0, 5))
-	must(t, d, request("ada", "")) // tells Redis' time
+	d := h.filled(1)
+	must(t, d, request("ada", "")) // takes what is there
+	made := h.vendor.count()
 	h.vendor.gate = make(chan struct{})
 	ctx, leave := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -198,14 +199,14 @@ func spareToPool(t *testing.T, h *house) {
 		_, err := d.Dispense(ctx, request("ada", ""))
 		ended <- err
 	}()
-	h.eventually("the vendor is called", func() bool { return h.vendor.count() == 2 })
+	h.eventually("the vendor is called", func() bool { return h.vendor.count() == made+1 })
 	leave()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 	close(h.vendor.gate)
 	h.eventually("the token is in the pool", func() bool { return h.pooled() == 1 })
-	if g := must(t, d, request("bob", "")); g.Source != dispenser.SourcePool || h.vendor.count() != 2 {
+	if g := must(t, d, request("bob", "")); g.Source != dispenser.SourcePool || h.vendor.count() != made+1 {
 		t.Errorf("source = %s after %d vendor calls", g.Source, h.vendor.count())
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 // clock is Redis' time at a moment of this machine's, and which server told it.
 type clock struct {
-	owner string    // "" where the script did not ask, or may not
+	owner string    // "" where it was not told
 	now   time.Time // Redis' time
 	// This machine's time before it was asked, and when the answer came. The
 	// server told its own somewhere in between.
@@ -165,14 +165,31 @@ func (s *store) putNew(ctx context.Context, sh *shard.Shard, f fresh, token toke
 // fit is thrown away. It returns what became of it.
 func (s *store) put(ctx context.Context, sh *shard.Shard, f fresh, most int) (string, error) {
 	reserved := cmp.Or(f.reserved, &slot{pool: f.pool})
-	keys := []string{poolKey(sh, f.pool.ID(), f.of), reservationsKey(sh, reserved.pool, f.of)}
-	args := []any{
-		s.cfg.Pool.Owner, f.clock.owner, fmt.Sprintf("%016d", f.mintedAt.UnixMicro()), f.sealed,
-		microseconds(s.cfg.Pool.MaxAge), most, milliseconds(s.cfg.TokenLifetime), reserved.id,
+	kind := putKind{store: s, shard: sh, pool: f.pool, of: f.of, most: most, hashes: len(f.hashes)}
+	args := []any{f.clock.owner, fmt.Sprintf("%016d", f.mintedAt.UnixMicro()), f.sealed, reserved.id}
+	_, own, err := s.puts.Run(ctx, sh, kind, []string{reservationsKey(sh, reserved.pool, f.of)}, withHashes(args, f.hashes))
+	became, ok := own.(string)
+	if err == nil && !ok {
+		err = shard.ErrOddAnswer
 	}
-	reply, err := s.cfg.Shards.Run(ctx, sh, s.puts, append(keys, givenKeys(sh)...), withHashes(args, f.hashes)...)
-	became, _ := reply.(string)
 	return became, err
+}
+
+// putKind is what tokens have in common that are put together.
+type putKind struct {
+	store  *store
+	shard  *shard.Shard
+	pool   *vendorclient.Key
+	of     vendorclient.TokenType
+	most   int
+	hashes int // of each token
+}
+
+// Common implements shard.Kind.
+func (k putKind) Common(keys []string, args []any) ([]string, []any) {
+	cfg := &k.store.cfg
+	keys = append(append(keys, poolKey(k.shard, k.pool.ID(), k.of)), givenKeys(k.shard)...)
+	return keys, append(args, cfg.Pool.Owner, microseconds(cfg.Pool.MaxAge), k.most, milliseconds(cfg.TokenLifetime), k.hashes)
 }
 
 // What becomes of a token that is put: it is kept, or else why it was thrown away.

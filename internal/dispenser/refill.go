@@ -241,9 +241,6 @@ func (r *refiller) asked(ctx context.Context, a *attempt, decision decision) {
 		return
 	}
 	s := r.stocksOf(a.Type, shards)[shard.At(shards, a.spread).Index]
-	if decision.owner != "" {
-		s.hear(decision.clock)
-	}
 	if decision.pooled {
 		s.ready.Add(-1)
 	} else {

@@ -72,18 +72,40 @@ func (m memory) rememberAll(t rapid.TB, tokens ...[]string) (given []bool) {
 	return given
 }
 
+// coming is a token on its way into the pool.
+type coming struct {
+	owner    string
+	age      time.Duration
+	sealed   string
+	reserved string // "" for nothing
+	hashes   []string
+}
+
 // put puts a token into a pool of at most so many, and returns what became of it.
 func (m memory) put(t rapid.TB, most int, age time.Duration, owner string, hashes ...string) string {
+	t.Helper()
+	return m.putAll(t, most, coming{owner, age, "sealed", "", hashes})[0]
+}
+
+// putAll puts tokens with one run.
+func (m memory) putAll(t rapid.TB, most int, all ...coming) (became []string) {
 	t.Helper()
 	now, err := m.redis.Time(context.Background()).Result()
 	if err != nil {
 		t.Fatal(err)
 	}
-	became, err := m.redis.Eval(context.Background(), putScript, append([]string{"{p}:p", "{p}:m"}, setKeys...), withHashes([]any{
-		samePlace, owner, fmt.Sprintf("%016d", now.Add(-age).UnixMicro()), "sealed", (9 * time.Minute).Microseconds(), most, life.Milliseconds(), "",
-	}, hashes)...).Text()
-	if err != nil {
-		t.Fatal(err)
+	keys := append([]string{"{p}:p"}, setKeys...)
+	args := []any{samePlace, (9 * time.Minute).Microseconds(), most, life.Milliseconds(), len(all[0].hashes)}
+	for _, c := range all {
+		keys = append(keys, "{p}:m")
+		args = withHashes(append(args, c.owner, fmt.Sprintf("%016d", now.Add(-c.age).UnixMicro()), c.sealed, c.reserved), c.hashes)
+	}
+	answers, err := m.redis.Eval(context.Background(), putScript, keys, args...).Slice()
+	if err != nil || len(answers) != 1+len(all) {
+		t.Fatal(answers, err)
+	}
+	for _, answer := range answers[1:] {
+		became = append(became, answer.(string))
 	}
 	return became
 }
@@ -275,5 +297,43 @@ func TestTokensAreRememberedTogether(t *testing.T) {
 	}
 	if again := m.rememberAll(t, []string{"b", "old b"}, []string{"c", "old c"}); !slices.Equal(again, []bool{true, true}) {
 		t.Errorf("given before, the next time: %v", again)
+	}
+}
+
+// Tokens that are put together each come to what they would alone, in the order in
+// which they come.
+func TestTokensArePutTogether(t *testing.T) {
+	t.Parallel()
+	m := newMemory(t)
+	ctx := t.Context()
+	m.remember(t, "known", "old known")
+	m.redis.ZAdd(ctx, "{p}:m", redis.Z{Member: "first"}, redis.Z{Member: "second"}, redis.Z{Member: "another's"})
+	got := m.putAll(t, 4,
+		coming{samePlace, 0, "a", "first", []string{"a", "old a"}},
+		coming{strings.Repeat("x", shard.OwnerSize), 0, "b", "", []string{"b", "old b"}},
+		coming{samePlace, 10 * time.Minute, "c", "second", []string{"c", "old c"}},
+		coming{samePlace, 0, "d", "", []string{"known", "old known"}},
+		coming{samePlace, 0, "e", "", []string{"a", "old a"}},
+		coming{samePlace, time.Minute, "f", "", []string{"f", "old f"}},
+		coming{samePlace, 0, "g", "", []string{"g", "old g"}},
+	)
+	if want := []string{"kept", "fenced", "expired", "repeated", "repeated", "kept", "full"}; !slices.Equal(got, want) {
+		t.Errorf("became %q, want %q", got, want)
+	}
+	var sealed []string
+	for _, entry := range m.redis.LRange(ctx, "{p}:p", 0, -1).Val() {
+		sealed = append(sealed, entry[shard.OwnerSize+len("0000000000000000"):])
+	}
+	if want := []string{"a", "f"}; !slices.Equal(sealed, want) {
+		t.Errorf("the pool holds %q, want %q", sealed, want)
+	}
+	if left := m.redis.ZRange(ctx, "{p}:m", 0, -1).Val(); !slices.Equal(left, []string{"another's"}) {
+		t.Errorf("reservations %q are left", left)
+	}
+	if life := m.redis.PTTL(ctx, "{p}:p").Val(); life != 9*time.Minute {
+		t.Errorf("the pool lives for %v", life)
+	}
+	if again := m.rememberAll(t, []string{"b", "-"}, []string{"c", "-"}, []string{"g", "-"}, []string{"f", "-"}); !slices.Equal(again, []bool{false, false, false, true}) {
+		t.Errorf("remembered: %v", again)
 	}
 }

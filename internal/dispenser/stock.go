@@ -37,17 +37,6 @@ func (s *stock) asked(now time.Time) {
 	s.stir()
 }
 
-// hear keeps the server's clock as a request was told it. That is news of another
-// server, and now and then of the same one, whose clock goes on like ours.
-func (s *stock) hear(c clock) {
-	known := s.clock.Load()
-	if known != nil && known.owner == c.owner && c.asOf.Sub(known.asOf) < time.Second {
-		return
-	}
-	news := c
-	s.clock.Store(&news)
-}
-
 // stir has the stock looked after soon.
 func (s *stock) stir() {
 	select {

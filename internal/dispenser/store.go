@@ -19,8 +19,9 @@ type store struct {
 type scripts struct {
 	claims    *shard.Joint[claimKind]
 	remembers *shard.Joint[rememberKind]
+	puts      *shard.Joint[putKind]
 
-	takes, settles, releases, reserves, puts *shard.Script
+	takes, settles, releases, reserves *shard.Script
 }
 
 var (
@@ -58,7 +59,8 @@ func newStore(cfg Config) *store {
 	}
 	s := &store{cfg: cfg, scripts: scripts{
 		claims: shard.NewJoint[claimKind](cfg.Shards, ofPool(claimSource)),
-		takes:  ofPool(takeSource), reserves: ofPool(reserveSource), puts: ofPool(givenSource, putSource),
+		takes:  ofPool(takeSource), reserves: ofPool(reserveSource),
+		puts:    shard.NewJoint[putKind](cfg.Shards, ofPool(givenSource, putSource)),
 		settles: shard.NewScript(settleSource), releases: shard.NewScript(releaseSource),
 		remembers: shard.NewJoint[rememberKind](cfg.Shards, shard.NewScript(givenSource, rememberSource)),
 	}}

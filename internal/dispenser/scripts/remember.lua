@@ -4,9 +4,9 @@
 --      and for each its hash under each of the secrets, the writing one first
 -- Answers the time, and then of each token.
 local t = redis.call('TIME')
-local now, life, hashes = t[1] * 1000000 + t[2], tonumber(ARGV[1]), tonumber(ARGV[2])
+local now = t[1] * 1000000 + t[2]
 local answers = {now}
-for first = 3, #ARGV, hashes do
-  answers[#answers + 1] = given(now, life, 1, first, first + hashes - 1) and 0 or 1
+for _, before in ipairs(given(now, tonumber(ARGV[1]), 1, {unpack(ARGV, 3)}, tonumber(ARGV[2]))) do
+  answers[#answers + 1] = before and 0 or 1
 end
 return answers
