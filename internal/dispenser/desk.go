@@ -16,7 +16,7 @@ import (
 // that nobody waits for is a spare one.
 type desk struct {
 	// mint has the vendor make one token that it never gave before, within a
-	// time of its own. ctx never ends, and says for whom it is begun.
+	// time of its own. ctx says for whom it is begun, and its end is of no matter.
 	mint func(ctx context.Context, t vendorclient.TokenType) (vendorclient.Token, error)
 	// spare takes a token that was made for a caller who has gone.
 	spare func(token vendorclient.Token)
@@ -25,6 +25,7 @@ type desk struct {
 	lines map[vendorclient.TokenType]*line
 	// ended counts down as calls end.
 	ended sync.WaitGroup
+	crew  crew
 }
 
 // line is what is under way for one type: calls are at least as many as the
@@ -57,8 +58,10 @@ func (d *desk) wait(ctx context.Context, t vendorclient.TokenType) (vendorclient
 	place := l.waiting.PushBack(mine)
 	if l.calls < l.waiting.Len() {
 		l.calls++
-		d.ended.Go(func() {
-			if token, isSpare, _ := d.fetch(context.WithoutCancel(ctx), t); isSpare {
+		d.ended.Add(1)
+		d.crew.run(func() {
+			defer d.ended.Done()
+			if token, isSpare, _ := d.fetch(ctx, t); isSpare {
 				d.spare(token)
 			}
 		})

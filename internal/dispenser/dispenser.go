@@ -33,6 +33,7 @@ type Dispenser struct {
 	// flights are attempts with a key, which go on without their callers.
 	flights flights
 	desk    *desk
+	terms   terms
 	refill  *refiller
 	running sync.WaitGroup // calls of Run
 	closing chan struct{}  // closed by Close
@@ -52,7 +53,7 @@ func New(cfg Config) (*Dispenser, error) {
 		cfg: cfg, store: st, local: newLocalLimits(cfg.Now), seen: newSeenTokens(cfg, st),
 		seal:    &sealer{secrets: cfg.Secrets, host: cfg.VendorHost},
 		flights: flights{underWay: map[string]*flight{}},
-		closing: make(chan struct{}),
+		terms: terms{budget: cfg.mintBudget()}, closing: make(chan struct{}),
 	}
 	d.desk = newDesk(d.mint, func(token vendorclient.Token) { d.keepSpare(context.Background(), token, nil, nil) })
 	d.refill = newRefiller(d)
@@ -93,6 +94,8 @@ func (d *Dispenser) Close(ctx context.Context) error {
 		d.running.Wait()
 		d.flights.ended.Wait()
 		d.desk.ended.Wait()
+		d.desk.crew.close()
+		d.terms.end()
 		close(done)
 	}()
 	select {

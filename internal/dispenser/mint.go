@@ -118,8 +118,7 @@ func tookTooLong() error {
 
 // mint has the vendor make a token that this process has never seen.
 func (d *Dispenser) mint(ctx context.Context, t vendorclient.TokenType) (vendorclient.Token, error) {
-	ctx, cancel := context.WithTimeout(ctx, d.cfg.mintBudget())
-	defer cancel()
+	ctx = d.terms.of(ctx)
 	for try := range mostRepeats {
 		token, err := d.cfg.Vendor.Mint(ctx, t)
 		if err != nil {

@@ -11,8 +11,8 @@ import (
 	"farebox/internal/shard"
 )
 
-// seenTokens remembers, as keyed hashes and for a token's lifetime at least, what
-// the vendor gave: in this process, and in Redis for all replicas.
+// seenTokens remembers, for a token's lifetime at least, what the vendor gave: as
+// hashes in this process, and as keyed ones in Redis for all replicas.
 type seenTokens struct {
 	hasher *identity.Hasher
 	here   *recent.Map[digest, struct{}]
@@ -62,7 +62,7 @@ func (s *seenTokens) hashesOf(token secret.Text) tokenHashes {
 // firstHere reports whether this process sees the token for the first time. A
 // vendor that repeats it goes on being watched.
 func (s *seenTokens) firstHere(token secret.Text) bool {
-	return !s.here.Put(digest([]byte(s.hasher.Digests("token", token.Reveal())[0])), struct{}{})
+	return !s.here.Put(digestOf(token.Reveal()), struct{}{})
 }
 
 // firstAnywhere reports whether no replica has seen the token yet, as far as
