@@ -19,6 +19,10 @@ const (
 	dialTimeout = 2 * time.Second
 	// connections to one server at most.
 	connections = 64
+	// noPipelinePool has batches go over the same connections: others beside them,
+	// as the library would open, have buffers of 128 KiB, and are not bounded by
+	// connections.
+	noPipelinePool = -1
 	// noRetries keeps the library from repeating what may have run: a repeated
 	// write could hand one claim to two callers, or charge twice.
 	noRetries = -1
@@ -50,6 +54,7 @@ func newClient(address secret.Text, mode Mode, files *tlsFiles) (redis.Universal
 		options.MaxRetries, options.DialerRetries, options.DialTimeout = noRetries, 1, dialTimeout
 		options.ContextTimeoutEnabled, options.PoolSize = true, connections
 		options.DisableIdentity = true
+		options.PipelinePoolSize = noPipelinePool
 		options.ReplicaOnly, options.RouteByLatency, options.RouteRandomly = false, false, false
 		return redis.NewFailoverClient(options), nil
 	default:
@@ -65,6 +70,7 @@ func newClient(address secret.Text, mode Mode, files *tlsFiles) (redis.Universal
 func newSingle(options *redis.Options) *redis.Client {
 	options.MaxRetries, options.DialerRetries, options.DialTimeout = noRetries, 1, dialTimeout
 	options.ContextTimeoutEnabled, options.PoolSize, options.MinIdleConns = true, connections, 1
+	options.PipelinePoolSize = noPipelinePool
 	options.DisableIdentity = true
 	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return redis.NewClient(options)
