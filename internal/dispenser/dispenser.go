@@ -53,7 +53,7 @@ func New(cfg Config) (*Dispenser, error) {
 		cfg: cfg, store: st, local: newLocalLimits(cfg.Now), seen: newSeenTokens(cfg, st),
 		seal:    &sealer{secrets: cfg.Secrets, host: cfg.VendorHost},
 		flights: flights{underWay: map[string]*flight{}},
-		terms: terms{budget: cfg.mintBudget()}, closing: make(chan struct{}),
+		terms:   terms{budget: cfg.mintBudget()}, closing: make(chan struct{}),
 	}
 	d.desk = newDesk(d.mint, func(token vendorclient.Token) { d.keepSpare(context.Background(), token, nil, nil) })
 	d.refill = newRefiller(d)

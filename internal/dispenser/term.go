@@ -7,10 +7,10 @@ import (
 )
 
 // terms bound how long mints take. Those that begin within a second of each other
-// share a context, since a timer for each costs as much as all else that a mint
-// does here. It is safe for concurrent use.
+// share a context: one with a timer for each is a good part of what a mint costs
+// here. It is safe for concurrent use.
 type terms struct {
-	budget time.Duration // of a mint; the last of those that share have it, and the first a second more
+	budget time.Duration // a mint has it, and up to a second more
 
 	mu     sync.Mutex
 	ctx    context.Context // nil before the first
