@@ -22,6 +22,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // provider is an issuer on a real socket whose answers the test sets.
 type provider struct {
 	*httptest.Server
+	transport http.RoundTripper // nil for the socket
+
 	mu     sync.Mutex
 	set    any    // answered as the JWKS
 	raw    string // answered instead, where not ""
@@ -38,6 +40,27 @@ type provider struct {
 func newProvider(t *testing.T) *provider {
 	t.Helper()
 	p := &provider{status: 200, keysAt: "/jwks"}
+	p.Server = httptest.NewServer(p.handler(t))
+	p.issuer = p.URL
+	t.Cleanup(p.Server.Close)
+	return p
+}
+
+// inMemory is a provider that is asked without a socket, for tests whose time is
+// synctest's.
+func inMemory(t *testing.T) *provider {
+	t.Helper()
+	p := &provider{Server: &httptest.Server{URL: "https://issuer.example"}, status: 200, keysAt: "/jwks"}
+	handler := p.handler(t)
+	p.transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		return w.Result(), nil
+	})
+	return p
+}
+
+func (p *provider) handler(t *testing.T) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		p.mu.Lock()
@@ -70,10 +93,7 @@ func newProvider(t *testing.T) *provider {
 	mux.HandleFunc("/jwks", keys)
 	mux.HandleFunc("/moved", keys)
 	mux.HandleFunc("/elsewhere", func(http.ResponseWriter, *http.Request) { t.Error("a redirect was followed") })
-	p.Server = httptest.NewServer(mux)
-	p.issuer = p.URL
-	t.Cleanup(p.Server.Close)
-	return p
+	return mux
 }
 
 func (p *provider) answer(f func(*provider)) {
@@ -92,7 +112,7 @@ func (p *provider) now() time.Time { return now.Add(time.Duration(p.clock.Load()
 // amended.
 func (p *provider) jwks(t *testing.T, amend ...func(*session.JWKSConfig)) *session.JWKS {
 	t.Helper()
-	cfg := session.JWKSConfig{URL: p.URL + "/jwks", Now: p.now, Log: slog.New(slog.DiscardHandler), Refresh: time.Hour}
+	cfg := session.JWKSConfig{URL: p.URL + "/jwks", Transport: p.transport, Now: p.now, Log: slog.New(slog.DiscardHandler), Refresh: time.Hour}
 	for _, f := range amend {
 		f(&cfg)
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"farebox/session"
 )
@@ -106,69 +107,76 @@ func TestAFloodOfInventedKidsNeitherDelaysAFreshKeyNorLogsItOut(t *testing.T) {
 
 func TestWithinTheCoolDownNothingIsFetchedAndNobodyIsCalledInvalid(t *testing.T) {
 	t.Parallel()
-	p, pair := newProvider(t), ecPair(t)
-	p.publishes(jwk(pair, "k"))
-	s := p.jwks(t)
-	loaded(t, s)
-	v := verifier(t, s)
-	before := p.fetches.Load()
-	p.clock.Store(-3600) // the cool-down lasts for longer than this test
-	const callers = 1500
-	var flood sync.WaitGroup
-	var tooMany, tooLong atomic.Int32
-	raw := signKid(t, pair, "invented")
-	for range callers {
-		flood.Go(func() {
-			_, err := v.Verify(t.Context(), raw)
-			switch {
-			case !errors.Is(err, session.ErrKeysPending) || session.Reason(err) != session.ErrKeysUnavailable.Error():
-				t.Errorf("error = %v", err)
-			case strings.Contains(err.Error(), "too many wait"):
-				tooMany.Add(1)
-			case strings.Contains(err.Error(), "takes too long"):
-				tooLong.Add(1)
-			}
-		})
-	}
-	flood.Wait()
-	if tooMany.Load() == 0 || tooLong.Load() < 1024 || tooMany.Load()+tooLong.Load() != callers {
-		t.Errorf("of %d, %d were too many and %d waited too long", callers, tooMany.Load(), tooLong.Load())
-	}
-	if n := p.fetches.Load() - before; n != 0 {
-		t.Errorf("%d fetches", n)
-	}
-	if _, err := v.Verify(t.Context(), signKid(t, pair, "k")); err != nil {
-		t.Errorf("a good caller: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		p, pair := inMemory(t), ecPair(t)
+		p.publishes(jwk(pair, "k"))
+		s := p.jwks(t)
+		loaded(t, s)
+		v := verifier(t, s)
+		before := p.fetches.Load()
+		p.clock.Store(-3600) // the cool-down lasts for longer than this test
+		const callers, mostWaiting = 1500, 1024
+		var flood sync.WaitGroup
+		var tooMany, tooLong atomic.Int32
+		raw := signKid(t, pair, "invented")
+		for range callers {
+			flood.Go(func() {
+				_, err := v.Verify(t.Context(), raw)
+				switch {
+				case !errors.Is(err, session.ErrKeysPending) || session.Reason(err) != session.ErrKeysUnavailable.Error():
+					t.Errorf("error = %v", err)
+				case strings.Contains(err.Error(), "too many wait"):
+					tooMany.Add(1)
+				case strings.Contains(err.Error(), "takes too long"):
+					tooLong.Add(1)
+				}
+			})
+		}
+		flood.Wait()
+		if tooLong.Load() != mostWaiting || tooMany.Load() != callers-mostWaiting {
+			t.Errorf("of %d, %d were too many and %d waited too long", callers, tooMany.Load(), tooLong.Load())
+		}
+		if n := p.fetches.Load() - before; n != 0 {
+			t.Errorf("%d fetches", n)
+		}
+		if _, err := v.Verify(t.Context(), signKid(t, pair, "k")); err != nil {
+			t.Errorf("a good caller: %v", err)
+		}
+	})
 }
 
 func TestQuestionsDuringALoadCostOneMoreLoadTogether(t *testing.T) {
 	t.Parallel()
-	p, pair := newProvider(t), ecPair(t)
-	p.publishes(jwk(pair, "k"))
-	s := p.jwks(t)
-	loaded(t, s)
-	v := verifier(t, s)
-	before := p.fetches.Load()
-	hang := make(chan struct{})
-	p.answer(func(p *provider) { p.hang = hang })
-	p.clock.Store(2)
-	var flood sync.WaitGroup
-	raw := signKid(t, pair, "invented")
-	for range 500 {
-		flood.Go(func() {
-			if _, err := v.Verify(t.Context(), raw); err == nil || errors.Is(err, session.ErrExpired) {
+	synctest.Test(t, func(t *testing.T) {
+		p, pair := inMemory(t), ecPair(t)
+		p.publishes(jwk(pair, "k"))
+		s := p.jwks(t)
+		loaded(t, s)
+		v := verifier(t, s)
+		before := p.fetches.Load()
+		hang := make(chan struct{})
+		p.answer(func(p *provider) { p.hang = hang })
+		p.clock.Store(2)
+		var flood sync.WaitGroup
+		raw := signKid(t, pair, "invented")
+		ask := func() {
+			if _, err := v.Verify(t.Context(), raw); !errors.Is(err, session.ErrInvalid) {
 				t.Errorf("error = %v", err)
 			}
-		})
-	}
-	eventually(t, "the set is asked for", func() bool { return p.fetches.Load() > before })
-	p.answer(func(p *provider) { p.hang = nil })
-	close(hang)
-	flood.Wait()
-	if n := p.fetches.Load() - before; n > 2 {
-		t.Errorf("%d fetches", n)
-	}
+		}
+		flood.Go(ask)
+		synctest.Wait() // the load is under way
+		for range 500 {
+			flood.Go(ask)
+		}
+		synctest.Wait() // all have asked
+		p.answer(func(p *provider) { p.hang = nil })
+		close(hang)
+		flood.Wait()
+		if n := p.fetches.Load() - before; n != 2 {
+			t.Errorf("%d fetches", n)
+		}
+	})
 }
 
 func TestARemovedKeyIsGoneWithTheNextLoadForRememberedJWTsToo(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"farebox/session"
@@ -122,31 +123,33 @@ func TestWhyAKeySetIsNotLoadedIsSaidWithoutItsAddress(t *testing.T) {
 
 func TestAFloodWhileTheHostIsDownCostsOneFetchACoolDown(t *testing.T) {
 	t.Parallel()
-	p, pair := newProvider(t), keyPairs(t)["ES256"]
-	p.publishes(jwk(pair, "k"))
-	s := p.jwks(t)
-	loaded(t, s)
-	v := verifier(t, s)
-	p.answer(func(p *provider) { p.status = http.StatusBadGateway })
-	for round := range int32(3) {
-		before := p.fetches.Load()
-		p.clock.Add(2)
-		var flood sync.WaitGroup
-		for range 100 {
-			flood.Go(func() {
-				if _, err := v.Verify(t.Context(), signKid(t, pair, "invented")); !errors.Is(err, session.ErrKeysUnavailable) {
-					t.Errorf("an invented kid: %v", err)
-				}
-				if _, err := v.Verify(t.Context(), signKid(t, pair, "k")); err != nil {
-					t.Errorf("a good caller meanwhile: %v", err)
-				}
-			})
+	synctest.Test(t, func(t *testing.T) {
+		p, pair := inMemory(t), keyPairs(t)["ES256"]
+		p.publishes(jwk(pair, "k"))
+		s := p.jwks(t)
+		loaded(t, s)
+		v := verifier(t, s)
+		p.answer(func(p *provider) { p.status = http.StatusBadGateway })
+		for round := range int32(3) {
+			before := p.fetches.Load()
+			p.clock.Add(2)
+			var flood sync.WaitGroup
+			for range 100 {
+				flood.Go(func() {
+					if _, err := v.Verify(t.Context(), signKid(t, pair, "invented")); !errors.Is(err, session.ErrKeysUnavailable) {
+						t.Errorf("an invented kid: %v", err)
+					}
+					if _, err := v.Verify(t.Context(), signKid(t, pair, "k")); err != nil {
+						t.Errorf("a good caller meanwhile: %v", err)
+					}
+				})
+			}
+			flood.Wait()
+			if n := p.fetches.Load() - before; n != 1 {
+				t.Errorf("round %d: %d fetches", round, n)
+			}
 		}
-		flood.Wait()
-		if n := p.fetches.Load() - before; n != 1 {
-			t.Errorf("round %d: %d fetches", round, n)
-		}
-	}
+	})
 }
 
 func TestACallerWhoGivesUpIsNotHeldAndIsNotCalledInvalid(t *testing.T) {
