@@ -205,10 +205,7 @@ func TestKeysThatATokenBringsAlongAreNeitherUsedNorFetched(t *testing.T) {
 	t.Cleanup(trap.Close)
 	ours, theirs := keyPairs(t)["ES256"], keyPairs(t)["ES256"]
 	p := newProvider(t)
-	p.publishes(jwk(ours, "k"))
-	s := p.jwks(t)
-	loaded(t, s)
-	v := verifier(t, s)
+	v := verifier(t, p.serves(t, jwk(ours, "k")))
 	der, err := x509.MarshalPKIXPublicKey(theirs.public)
 	if err != nil {
 		t.Fatal(err)
@@ -232,10 +229,7 @@ func TestAnOddKidFindsNoKeyAndDoesNoHarm(t *testing.T) {
 	t.Parallel()
 	pair := keyPairs(t)["ES256"]
 	p := newProvider(t)
-	p.publishes(jwk(pair, "k"))
-	s := p.jwks(t)
-	loaded(t, s)
-	v := verifier(t, s)
+	v := verifier(t, p.serves(t, jwk(pair, "k")))
 	for _, kid := range []string{"../../../dev/null", "file:///etc/passwd", "' OR '1'='1", "k\x00", "K", "k ", "$(id)"} {
 		if _, err := v.Verify(t.Context(), signKid(t, pair, kid)); !errors.Is(err, session.ErrInvalid) || strings.Contains(err.Error(), kid) {
 			t.Errorf("kid %q: %v", kid, err)

@@ -26,10 +26,7 @@ func TestAKeySetVerifiesEveryAlgorithm(t *testing.T) {
 	for alg, pair := range pairs {
 		keys = append(keys, jwk(pair, alg))
 	}
-	p.publishes(keys...)
-	s := p.jwks(t)
-	loaded(t, s)
-	v := verifier(t, s)
+	v := verifier(t, p.serves(t, keys...))
 	for alg, pair := range pairs {
 		if _, err := v.Verify(t.Context(), signKid(t, pair, alg)); err != nil {
 			t.Errorf("%s: %v", alg, err)
@@ -93,9 +90,7 @@ func TestKeysThatAreNotForThisAreLeftOut(t *testing.T) {
 func TestATokenWithoutKidNeedsASingleKeyThatFits(t *testing.T) {
 	t.Parallel()
 	p, a, b := newProvider(t), keyPairs(t), keyPairs(t)
-	p.publishes(jwk(a["ES256"], "a"), jwk(b["ES256"], "b"))
-	s := p.jwks(t)
-	loaded(t, s)
+	s := p.serves(t, jwk(a["ES256"], "a"), jwk(b["ES256"], "b"))
 	if err := decided(t, verifier(t, s), signKid(t, a["ES256"], "")); !errors.Is(err, session.ErrInvalid) {
 		t.Errorf("error = %v", err)
 	}
@@ -104,9 +99,7 @@ func TestATokenWithoutKidNeedsASingleKeyThatFits(t *testing.T) {
 func TestTheLastGoodSetServesWhileTheHostIsBroken(t *testing.T) {
 	t.Parallel()
 	p, pairs := newProvider(t), keyPairs(t)
-	p.publishes(jwk(pairs["ES256"], "k"))
-	s := p.jwks(t)
-	loaded(t, s)
+	s := p.serves(t, jwk(pairs["ES256"], "k"))
 	v := verifier(t, s)
 	broken := map[string]func(*provider){
 		"an error":        func(p *provider) { p.status = 500 },
@@ -167,9 +160,7 @@ func TestAKeyOfTheWrongCurveForItsAlgIsNotUsed(t *testing.T) {
 	p, pair := newProvider(t), keyPairs(t)["ES256"]
 	odd := jwk(pair, "odd")
 	odd.Algorithm = "ES384"
-	p.publishes(odd, jwk(keyPairs(t)["ES256"], "good"))
-	s := p.jwks(t)
-	loaded(t, s)
+	s := p.serves(t, odd, jwk(keyPairs(t)["ES256"], "good"))
 	// golang-jwt signs no such token, but verifies it.
 	unsigned, err := jwt.NewWithClaims(jwt.SigningMethodES384, claims(nil)).SigningString()
 	if err != nil {
@@ -195,9 +186,7 @@ func TestATokenNeverCostsMoreSignaturesThanAFewKeys(t *testing.T) {
 	t.Parallel()
 	p, pair := newProvider(t), keyPairs(t)["ES256"]
 	for n, want := range map[int]error{16: nil, 17: session.ErrInvalid} {
-		p.publishes(slices.Repeat([]jose.JSONWebKey{jwk(pair, "k")}, n)...)
-		s := p.jwks(t)
-		loaded(t, s)
+		s := p.serves(t, slices.Repeat([]jose.JSONWebKey{jwk(pair, "k")}, n)...)
 		if err := decided(t, verifier(t, s), signKid(t, pair, "k")); !errors.Is(err, want) {
 			t.Errorf("%d keys of one kid: %v", n, err)
 		}

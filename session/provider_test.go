@@ -124,6 +124,15 @@ func (p *provider) jwks(t *testing.T, amend ...func(*session.JWKSConfig)) *sessi
 	return s
 }
 
+// serves is a source that has loaded these keys.
+func (p *provider) serves(t *testing.T, keys ...jose.JSONWebKey) *session.JWKS {
+	t.Helper()
+	p.publishes(keys...)
+	s := p.jwks(t)
+	loaded(t, s)
+	return s
+}
+
 // oidc is a source that finds the provider's set by discovery.
 func (p *provider) oidc(t *testing.T) *session.JWKS {
 	t.Helper()

@@ -195,10 +195,7 @@ func (o *lastOutcome) Verified(outcome string) { o.Store(outcome) }
 func TestSuspectsShareOneProcessorAndNeverWaitForKeys(t *testing.T) {
 	t.Parallel()
 	p, pair := newProvider(t), ecPair(t)
-	p.publishes(jwk(pair, "k"))
-	s := p.jwks(t)
-	loaded(t, s)
-	v := verifier(t, s)
+	v := verifier(t, p.serves(t, jwk(pair, "k")))
 	before := p.fetches.Load()
 	p.clock.Store(-3600) // no load begins while this test lasts
 	if _, err := v.VerifySuspect(t.Context(), signKid(t, pair, "invented")); !errors.Is(err, session.ErrKeysPending) || !errors.Is(err, context.Canceled) {

@@ -125,10 +125,7 @@ func TestAFloodWhileTheHostIsDownCostsOneFetchACoolDown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, pair := inMemory(t), keyPairs(t)["ES256"]
-		p.publishes(jwk(pair, "k"))
-		s := p.jwks(t)
-		loaded(t, s)
-		v := verifier(t, s)
+		v := verifier(t, p.serves(t, jwk(pair, "k")))
 		p.answer(func(p *provider) { p.status = http.StatusBadGateway })
 		for round := range int32(3) {
 			before := p.fetches.Load()
@@ -168,9 +165,7 @@ func TestACallerWhoGivesUpIsNotHeldAndIsNotCalledInvalid(t *testing.T) {
 func TestAClosedSourceLoadsNoMoreAndKeepsItsKeys(t *testing.T) {
 	t.Parallel()
 	p, pair := newProvider(t), keyPairs(t)["ES256"]
-	p.publishes(jwk(pair, "k"))
-	s := p.jwks(t)
-	loaded(t, s)
+	s := p.serves(t, jwk(pair, "k"))
 	v := verifier(t, s)
 	p.clock.Store(2)
 	var racing sync.WaitGroup
