@@ -6,6 +6,8 @@ import "sync"
 // a stack that had to grow for a vendor call, as each new one has to, serves many.
 // Its zero value is ready. It is safe for concurrent use.
 type crew struct {
+	running sync.WaitGroup // what is run
+
 	mu     sync.Mutex
 	idle   []chan func() // whose owners wait; the last to come is the first to go
 	closed bool
@@ -16,6 +18,7 @@ const mostIdle = 64
 
 // run has f run, now.
 func (c *crew) run(f func()) {
+	c.running.Add(1)
 	c.mu.Lock()
 	last := len(c.idle) - 1
 	if last < 0 {
@@ -33,6 +36,7 @@ func (c *crew) work(f func()) {
 	mine := make(chan func(), 1)
 	for f != nil {
 		f()
+		c.running.Done()
 		if !c.rest(mine) {
 			return
 		}
@@ -51,8 +55,9 @@ func (c *crew) rest(mine chan func()) bool {
 	return true
 }
 
-// close ends the goroutines that wait, and others as soon as their function has.
+// close waits until what is run has ended, and ends the goroutines.
 func (c *crew) close() {
+	c.running.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, one := range c.idle {

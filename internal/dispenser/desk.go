@@ -23,9 +23,7 @@ type desk struct {
 
 	mu    sync.Mutex
 	lines map[vendorclient.TokenType]*line
-	// ended counts down as calls end.
-	ended sync.WaitGroup
-	crew  crew
+	crew  crew // makes the calls that callers begin
 }
 
 // line is what is under way for one type: calls are at least as many as the
@@ -58,9 +56,7 @@ func (d *desk) wait(ctx context.Context, t vendorclient.TokenType) (vendorclient
 	place := l.waiting.PushBack(mine)
 	if l.calls < l.waiting.Len() {
 		l.calls++
-		d.ended.Add(1)
 		d.crew.run(func() {
-			defer d.ended.Done()
 			if token, isSpare, _ := d.fetch(ctx, t); isSpare {
 				d.spare(token)
 			}

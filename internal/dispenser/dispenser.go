@@ -93,7 +93,6 @@ func (d *Dispenser) Close(ctx context.Context) error {
 	go func() {
 		d.running.Wait()
 		d.flights.ended.Wait()
-		d.desk.ended.Wait()
 		d.desk.crew.close()
 		d.terms.end()
 		close(done)

@@ -13,7 +13,7 @@ type terms struct {
 	budget time.Duration // a mint has it, and up to a second more
 
 	mu     sync.Mutex
-	ctx    context.Context // nil before the first
+	ctx    context.Context
 	cancel context.CancelFunc
 	begins time.Time // the last moment at which a mint may begin under ctx
 }
@@ -24,7 +24,7 @@ func (t *terms) of(ctx context.Context) context.Context {
 	now := time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.ctx == nil || now.After(t.begins) {
+	if now.After(t.begins) {
 		t.begins = now.Add(time.Second)
 		// The one before ends by itself.
 		t.ctx, t.cancel = context.WithDeadline(context.Background(), t.begins.Add(t.budget))
