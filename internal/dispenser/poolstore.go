@@ -13,10 +13,9 @@ import (
 	vendorclient "farebox/vendor_client"
 )
 
-// clock is Redis' time at a moment of this machine's, and which server told it.
+// clock is Redis' time at a moment of this machine's.
 type clock struct {
-	owner string    // "" where it was not told
-	now   time.Time // Redis' time
+	now time.Time // Redis' time
 	// This machine's time before it was asked, and when the answer came. The
 	// server told its own somewhere in between.
 	asked, asOf time.Time
@@ -29,6 +28,12 @@ func (c *clock) at(local time.Time) time.Time { return c.now.Add(local.Sub(c.asO
 // local is what was at in Redis' time. It errs like at, by the time of the
 // question's way.
 func (c *clock) local(at time.Time) time.Time { return c.asked.Add(at.Sub(c.now)) }
+
+// serverClock is a clock, and which server told it.
+type serverClock struct {
+	clock
+	owner string
+}
 
 // Each API key has pools of its own: what it has minted can be used for as long
 // as it can, and no replica takes what it cannot open.
@@ -70,9 +75,9 @@ func demandKey(sh *shard.Shard, pool *vendorclient.Key, t vendorclient.TokenType
 
 // reservation is what a replica was allotted of the pool's refill.
 type reservation struct {
-	clock   *clock // nil where the server does not say who it is: then there is no pool
-	ready   int    // tokens in the pool
-	target  int    // how many there are to be
+	clock   *serverClock // nil where the server does not say who it is: then there is no pool
+	ready   int          // tokens in the pool
+	target  int          // how many there are to be
 	dropped dropped
 	slots   []*slot // one for each token to mint
 }
@@ -118,7 +123,7 @@ func (s *store) reserve(ctx context.Context, sh *shard.Shard, t vendorclient.Tok
 	if fields[0] == "" {
 		return reservation{}, nil
 	}
-	r := reservation{clock: &clock{owner: fields[0], now: parseMicros(fields[1]), asked: asked, asOf: asOf}}
+	r := reservation{clock: &serverClock{clock{now: parseMicros(fields[1]), asked: asked, asOf: asOf}, fields[0]}}
 	mint, _ := strconv.Atoi(fields[2])
 	r.ready, _ = strconv.Atoi(fields[3])
 	r.target, _ = strconv.Atoi(fields[4])
@@ -133,7 +138,7 @@ func (s *store) reserve(ctx context.Context, sh *shard.Shard, t vendorclient.Tok
 type fresh struct {
 	of       vendorclient.TokenType
 	pool     *vendorclient.Key
-	clock    *clock
+	clock    *serverClock
 	mintedAt time.Time // by clock
 	sealed   string
 	hashes   []string // to be remembered in the same step; nil where that was done
@@ -208,13 +213,13 @@ func (s *store) take(ctx context.Context, sh *shard.Shard, t vendorclient.TokenT
 	}
 	asOf := s.cfg.Now()
 	fields, err := shard.Texts(reply)
-	if err != nil || len(fields) != 5 {
+	if err != nil || len(fields) != 4 {
 		return taken{}, shard.ErrOddAnswer
 	}
-	from, _ := strconv.ParseInt(fields[3], 10, 64)
+	from, _ := strconv.ParseInt(fields[2], 10, 64)
 	return taken{
-		clock:  clock{owner: fields[0], now: parseMicros(fields[1]), asked: asked, asOf: asOf},
-		sealed: fields[2], keys: only(pools, from), dropped: parseDropped(fields[4]),
+		clock:  clock{now: parseMicros(fields[0]), asked: asked, asOf: asOf},
+		sealed: fields[1], keys: only(pools, from), dropped: parseDropped(fields[3]),
 	}, nil
 }
 

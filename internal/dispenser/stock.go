@@ -20,10 +20,10 @@ type stock struct {
 	wake        chan struct{} // there may be something to do
 	// ready is how many tokens lie there, as far as this replica knows.
 	ready  atomic.Int64
-	target atomic.Int64          // how many there are to be
-	seen   atomic.Int64          // when Redis last told both, in Unix nanoseconds
-	clock  atomic.Pointer[clock] // the server's, as it was last told
-	unsure *refillRound          // the last round, where its answer was lost; its loop's own
+	target atomic.Int64                // how many there are to be
+	seen   atomic.Int64                // when Redis last told both, in Unix nanoseconds
+	clock  atomic.Pointer[serverClock] // as it was last told
+	unsure *refillRound                // the last round, where its answer was lost; its loop's own
 
 	mu    sync.Mutex
 	meter poolplan.Meter
