@@ -156,8 +156,8 @@ func (j *Joint[K]) next(at place[K], keys int) []*call {
 	return batch
 }
 
-// run runs calls together, and tells them. Where the server did not answer in time, those who
-// have waited for that are told the same: they would wait as long again.
+// run runs calls together, and tells them. Where the server did not answer in time,
+// those who have waited for that are told the same: they would wait as long again.
 func (j *Joint[K]) run(ctx context.Context, at place[K], batch []*call) {
 	const ample = 16 // for what is common
 	keys, args := at.kind.Common(make([]string, 0, ample), make([]any, 0, ample))
