@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"farebox/internal/problem"
@@ -17,10 +18,12 @@ import (
 
 const assetsPrefix = "/assets/"
 
-// asset is one embedded file, ready to be answered.
+// asset is one embedded file. It is squeezed when it is first asked for like that:
+// to squeeze them all takes a good part of the program's start.
 type asset struct {
-	contentType     string
-	plain, squeezed variant
+	contentType string
+	plain       variant
+	squeezed    func() variant
 }
 
 // variant is a file as it goes over the wire. Each has an ETag of its own
@@ -59,11 +62,10 @@ func loadAsset(name, contentType string) (asset, error) {
 	if err != nil {
 		return asset{}, fmt.Errorf("web: %w", err)
 	}
-	squeezed, err := squeeze(content)
-	if err != nil {
-		return asset{}, fmt.Errorf("web: %w", err)
-	}
-	return asset{contentType: contentType, plain: newVariant(content), squeezed: newVariant(squeezed)}, nil
+	return asset{
+		contentType: contentType, plain: newVariant(content),
+		squeezed: sync.OnceValue(func() variant { return newVariant(squeeze(content)) }),
+	}, nil
 }
 
 // contentTypeOf does not ask the machine's own table, which differs.
@@ -110,7 +112,7 @@ func (a asset) serve(w http.ResponseWriter, r *http.Request) {
 	sent := a.plain
 	h.Add("Vary", "Accept-Encoding")
 	if takesGzip(r) {
-		sent = a.squeezed
+		sent = a.squeezed()
 		h.Set("Content-Encoding", "gzip")
 	}
 	h.Set("Content-Type", a.contentType)
@@ -119,19 +121,13 @@ func (a asset) serve(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(sent.content))
 }
 
-func squeeze(content []byte) ([]byte, error) {
+// squeeze cannot fail: the level is one of gzip's, and a buffer takes everything.
+func squeeze(content []byte) []byte {
 	var b bytes.Buffer
-	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := z.Write(content); err != nil {
-		return nil, err
-	}
-	if err := z.Close(); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
+	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	_, _ = z.Write(content)
+	_ = z.Close()
+	return b.Bytes()
 }
 
 // takesGzip reports whether the caller names gzip among the codings that it
