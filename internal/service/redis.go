@@ -21,20 +21,22 @@ func openRedis(cfg *config.Config) (*redisconn.Conn, error) {
 	})
 }
 
-// embeddedTimeout is for one call to the Redis in this process. It is late only
-// where the process as a whole is, as on a busy or a woken laptop, and to go on
-// without it would then be of no use.
-const embeddedTimeout = 5 * time.Second
-
 // openShards returns Redis' shards; a call to them may take timeout, 0 for the
-// short one of requests. To the embedded Redis it may take embeddedTimeout.
+// short one of requests.
 func openShards(cfg *config.Config, redis *redisconn.Conn, board *health.Board, tracer shard.Tracer, timeout time.Duration, log *slog.Logger) (*shard.Set, error) {
-	if cfg.Redis.Embedded {
-		timeout = embeddedTimeout
-	}
 	return shard.New(shard.Config{
 		Redis: redis, Prefix: cfg.Redis.Prefix, Timeout: timeout, State: board.Lamp("redis", false), Tracer: tracer, Log: log,
 	})
+}
+
+// redisTimeout is for one call on a request's behalf, as openShards takes it. The
+// Redis in this process is late only where the process as a whole is, as on a busy
+// or a woken laptop, and to go on without it would then be of no use.
+func redisTimeout(cfg *config.Config) time.Duration {
+	if cfg.Redis.Embedded {
+		return 5 * time.Second
+	}
+	return 0
 }
 
 // openRevocations returns the list of ended sessions, each kept for lifetime.

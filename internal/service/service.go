@@ -193,7 +193,7 @@ func (s *service) openDispenser(cfg *config.Config, hasher *identity.Hasher, log
 		return err
 	}
 	s.closers = append(s.closers, func() { _ = redis.Close() })
-	shards, err := openShards(cfg, redis, s.board, s.redisTracer(), 0, log)
+	shards, err := openShards(cfg, redis, s.board, s.redisTracer(), redisTimeout(cfg), log)
 	if err != nil {
 		return err
 	}
