@@ -19,7 +19,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// provider is an issuer on a real socket whose answers the test sets.
+// provider is an issuer whose answers the test sets, on a real socket unless it is
+// inMemory.
 type provider struct {
 	*httptest.Server
 	transport http.RoundTripper // nil for the socket
