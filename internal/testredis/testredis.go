@@ -217,11 +217,13 @@ func (s *Server) follow(primary *Server, addr string) {
 	s.AwaitInStep(primary)
 }
 
-// AwaitInStep waits until a replica has all that its primary has.
+// AwaitInStep waits until a replica has all that its primary has now: while others
+// write, it may never have what the primary has a moment later.
 func (s *Server) AwaitInStep(primary *Server) {
 	s.t.Helper()
+	all := primary.offset("master_repl_offset")
 	s.await("the replica follows", func() bool {
-		return strings.Contains(s.Info("replication"), "master_link_status:up") && s.offset("slave_repl_offset") >= primary.offset("master_repl_offset")
+		return strings.Contains(s.Info("replication"), "master_link_status:up") && s.offset("slave_repl_offset") >= all
 	})
 }
 
